@@ -1,0 +1,1 @@
+//! The command line: flags in, lines and exit codes out.

@@ -1,0 +1,3 @@
+//! The `strew` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Moves bytes between streams and the store; knows no policy.

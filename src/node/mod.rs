@@ -1,0 +1,1 @@
+//! The only owner of a swarm: turns its outputs into effects and their results into inputs.

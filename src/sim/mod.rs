@@ -1,0 +1,1 @@
+//! Many swarms on a virtual clock.

@@ -1,0 +1,1 @@
+//! Bytes on disk: reading what is published, writing what is replicated, resuming.

@@ -1,0 +1,203 @@
+//! The whole vocabulary of the swarm: what it is told and what it asks for.
+//!
+//! Inputs are things that happened (past tense), outputs are things to do (imperative). Whoever owns a [`Swarm`](super::Swarm)
+//! (the node, the simulator) turns outputs into effects and their results into inputs; nothing else passes between them.
+//!
+//! A chunk's way through a leecher: `Fetch` → `Arriving` → `Fetched` → `Verified` → `Announce`. Through whoever serves it:
+//! `Requested` → `Send` → `Sent`.
+//!
+//! Invariant: every `Fetch` ends in exactly one of `Fetched` or `Refused` (or with its source in `Left`), every `Fetched` in
+//! exactly one of `Verified` or `Corrupt`, and every `Requested` in exactly one `Send` + `Sent`, one `Reject`, or `Withdrawn`.
+//!
+//! Not here: addresses, certificates, digests, bytes. The swarm decides who gives what to whom, and when.
+
+use crate::bitfield::Bitfield;
+use crate::chunk::ChunkId;
+
+/// Something that can deliver chunks: a neighbour, or a local path. Chosen by the owner, never used twice in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(pub u32);
+
+/// A neighbour's request for a chunk, as long as it is not answered. Chosen by the owner, never used twice in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// An operator's label for a place with cheap links inside; equal numbers are equal labels. Zero is "none given".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Zone(pub u32);
+
+/// What is known of a source when it joins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// It publishes: it may answer with another chunk than the one asked, while its first pass lasts.
+    pub publisher: bool,
+    /// It is a path on this machine: it takes nothing, is not announced to, and has everything.
+    pub local: bool,
+    /// Where it is.
+    pub zone: Zone,
+}
+
+/// Why an upload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every byte left, and the other side took them.
+    Delivered,
+    /// The other side stopped it, or the stream broke: the chunk has not left.
+    Aborted,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A source of this content is connected; it holds nothing until it says so.
+    Joined {
+        /// The source.
+        source: SourceId,
+        /// What is known of it.
+        profile: Profile,
+    },
+    /// A source is gone. Its requests and our requests to it are void; the owner sends nothing more about them.
+    Left {
+        /// The source.
+        source: SourceId,
+    },
+    /// A source said what it holds, whole; replaces what was known.
+    Holds {
+        /// The source.
+        source: SourceId,
+        /// The set.
+        chunks: Bitfield,
+    },
+    /// A source said what it holds in addition.
+    Haves {
+        /// The source.
+        source: SourceId,
+        /// The additional chunks.
+        chunks: Vec<ChunkId>,
+    },
+    /// A neighbour asks for a chunk.
+    Requested {
+        /// The neighbour.
+        source: SourceId,
+        /// The owner's name for this request.
+        request: RequestId,
+        /// The chunk it asks for.
+        chunk: ChunkId,
+        /// It wants this chunk and no other.
+        exact: bool,
+    },
+    /// A neighbour does not want its answer any more, and nothing of it was sent yet.
+    Withdrawn {
+        /// The request.
+        request: RequestId,
+    },
+    /// An upload ended, so its turn is free.
+    Sent {
+        /// The request that it answered.
+        request: RequestId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A source began to answer our request for `asked` with `chunk` (the same one, or another: a redirect).
+    Arriving {
+        /// The source.
+        source: SourceId,
+        /// What we asked for.
+        asked: ChunkId,
+        /// What comes.
+        chunk: ChunkId,
+    },
+    /// All bytes of `chunk` came in answer to our request for `asked`; they are not verified yet.
+    Fetched {
+        /// The source.
+        source: SourceId,
+        /// What we asked for.
+        asked: ChunkId,
+        /// What came.
+        chunk: ChunkId,
+        /// Requests that waited in the source's queue when it finished: zero means that it could have done with more from us.
+        waiting: u32,
+    },
+    /// Our request for `asked` ended without a chunk: rejected, cancelled by us, or its stream broke.
+    Refused {
+        /// The source.
+        source: SourceId,
+        /// What we asked for.
+        asked: ChunkId,
+    },
+    /// `chunk` from `source` matches its signed digest and is written: it counts.
+    Verified {
+        /// The source.
+        source: SourceId,
+        /// The chunk.
+        chunk: ChunkId,
+    },
+    /// `chunk` from `source` (its only sender) does not match its signed digest; it was thrown away.
+    Corrupt {
+        /// The source.
+        source: SourceId,
+        /// The chunk.
+        chunk: ChunkId,
+    },
+    /// A chunk that we counted is lost (its file changed on disk): it counts no more.
+    Lost {
+        /// The chunk.
+        chunk: ChunkId,
+    },
+    /// Time passed; `deadline()` is due.
+    Tick,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Ask `source` for `chunk`.
+    Fetch {
+        /// The source.
+        source: SourceId,
+        /// The chunk.
+        chunk: ChunkId,
+        /// Whether another chunk will not do.
+        exact: bool,
+    },
+    /// Give up the request for `asked`. It still ends in `Refused`, or in `Fetched` when its last byte was here already.
+    Cancel {
+        /// The source.
+        source: SourceId,
+        /// What we asked for.
+        asked: ChunkId,
+    },
+    /// Answer `request` with `chunk`; `waiting` goes into the trailer.
+    Send {
+        /// The request.
+        request: RequestId,
+        /// The chunk, perhaps another than the one asked.
+        chunk: ChunkId,
+        /// Requests that wait behind it.
+        waiting: u32,
+    },
+    /// Answer `request` with a refusal: we do not hold the chunk, or the queue is full.
+    Reject {
+        /// The request.
+        request: RequestId,
+    },
+    /// Tell every neighbour that we hold these as well.
+    Announce {
+        /// The chunks, ascending.
+        chunks: Vec<ChunkId>,
+    },
+    /// Tell `source` that a chunk which only it sent was bad.
+    Blame {
+        /// The source.
+        source: SourceId,
+        /// The chunk.
+        chunk: ChunkId,
+    },
+    /// Drop `source` for the rest of the run.
+    Ban {
+        /// The source.
+        source: SourceId,
+    },
+    /// Every chunk is here and verified.
+    Complete,
+}

@@ -1,0 +1,1 @@
+//! What travels between two peers: messages and their one encoding.
