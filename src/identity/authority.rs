@@ -149,6 +149,7 @@ fn leaf_params(role: Role) -> Result<CertificateParams, IdentityError> {
     let mut params = base_params("strew node");
     params.serial_number = Some(SerialNumber::from_slice(&serial));
     params.is_ca = IsCa::ExplicitNoCa;
+    params.use_authority_key_identifier_extension = true; // required of a leaf (RFC 5280, 4.2.1.1)
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     // Both, because every node dials and is dialled.
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];

@@ -10,6 +10,7 @@
 //!
 //! Not here: reading the environment, which the command line does once and passes in.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -36,6 +37,14 @@ pub struct KeySources {
     pub env_value: Option<Zeroizing<String>>,
     /// The value of `STREW_KEY_FILE`; `-` is standard input.
     pub env_file: Option<PathBuf>,
+}
+
+impl fmt::Debug for KeySources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file_flag, env_value, env_file } = self;
+        let env_value = env_value.as_ref().map(|_| "secret");
+        write!(f, "KeySources({file_flag:?}, {env_value:?}, {env_file:?})")
+    }
 }
 
 /// Why no keys could be had.
@@ -282,6 +291,7 @@ mod tests {
             env_value: Some(Zeroizing::new(format!("{},{}", text(2), text(1)))),
             env_file: Some(env_path),
         };
+        assert!(!format!("{sources:?}").contains("strew1-"));
         let load = |sources: &KeySources| KeyRing::load(sources, &mut io::empty()).unwrap().map(|ring| keys(&ring));
         assert_eq!(load(&sources), Some(vec![key(1)]));
         sources.file_flag = None;

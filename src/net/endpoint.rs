@@ -13,7 +13,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use quinn::{ConnectError, Connecting, Endpoint, Runtime, TokioRuntime};
+use quinn::{ConnectError, Connecting, Connection, Endpoint, Runtime, TokioRuntime};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::socket::CappedSocket;
@@ -84,6 +84,15 @@ pub fn bind(
 /// [`ConnectError`] when the address cannot be dialled from this socket.
 pub fn dial(endpoint: &Endpoint, address: SocketAddr) -> Result<Connecting, ConnectError> {
     endpoint.connect(address, NODE_NAME)
+}
+
+/// Where the peer of this connection is, in the form in which users and peer lists write it.
+///
+/// A socket that serves both families reports an IPv4 peer as `::ffff:10.0.0.1`; the same machine must not count as two.
+#[must_use]
+pub fn remote_address(connection: &Connection) -> SocketAddr {
+    let address = connection.remote_address();
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 fn open(address: SocketAddr) -> Result<UdpSocket, BindError> {

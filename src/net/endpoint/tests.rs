@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connection, ConnectionError};
+use quinn::{ClientConfig, ConnectionError};
 use rustls::client::{ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig as TlsConfig, NamedGroup};
@@ -155,7 +155,8 @@ async fn a_socket_for_every_address_serves_ipv4() {
     let connecting = dial(&dialling, (Ipv4Addr::LOCALHOST, port).into()).unwrap();
     let accepted = async { dialled.accept().await.unwrap().await };
     let (dialling_sees, dialled_sees) = within(async { tokio::join!(connecting, accepted) }).await;
-    assert!(dialling_sees.is_ok() && dialled_sees.is_ok());
+    assert_eq!(remote_address(&dialling_sees.unwrap()), (Ipv4Addr::LOCALHOST, port).into());
+    assert_eq!(remote_address(&dialled_sees.unwrap()), dialling.local_addr().unwrap());
 }
 
 #[tokio::test]
