@@ -44,7 +44,8 @@ pub struct TransportSettings {
     pub send_window: u64,
     /// Chunk requests that a peer may have open at once.
     ///
-    /// Default 64: four times the largest request window, and 64 idle streams cost a peer's memory less than one chunk.
+    /// Default 64: far more than a neighbour with one outstanding chunk needs, also on a long path, and few enough that
+    /// their bookkeeping is small beside one chunk. Further ones wait in QUIC's flow control.
     pub request_streams: u32,
     /// One-way streams that a peer may have open at once: one for control, the others for pages of manifests.
     ///
@@ -56,8 +57,8 @@ pub struct TransportSettings {
     pub keep_alive: Duration,
     /// How long a silent peer, or one that does not finish its handshake, is kept.
     ///
-    /// Default 10 s: a dead neighbour's chunk is fetched elsewhere within that time, and a reboot of a switch is
-    /// survived.
+    /// Default 10 s: a dead neighbour's chunk is fetched elsewhere after that time at the latest, while a few seconds
+    /// without a path, as routes change, cost no connection.
     pub idle_timeout: Duration,
     /// Packets that a peer may receive before it acknowledges, unless its acknowledgement delay (25 ms) passes first.
     ///
@@ -67,7 +68,7 @@ pub struct TransportSettings {
     /// Bytes in flight before the first acknowledgement.
     ///
     /// Default 256 KiB: a small chunk leaves at once on a LAN, where quinn's 12,000 bytes would take five round trips.
-    /// It is less than the queue of a usual switch port.
+    /// On a path that cannot take it, the lost rest is sent again and the window falls, as after any loss.
     pub initial_window: u64,
     /// The round trip assumed before the first measurement.
     ///
@@ -181,11 +182,11 @@ fn idle_timeout(timeout: Duration) -> IdleTimeout {
 const MTU_ETHERNET: u16 = 1452;
 /// Largest UDP payload of a jumbo frame of 9000 bytes. On loopback it takes 0.68 instead of 1.77 CPU seconds per GB.
 const MTU_JUMBO: u16 = 8952;
-/// Handshakes that may wait to be accepted: ten times a large fleet's simultaneous start; quinn's 65,536 would hold
-/// that many strangers.
+/// Handshakes that may wait to be accepted: a thousand machines may start at the same moment; quinn's 65,536 would only
+/// hold state for strangers.
 const INCOMING_MAX: usize = 1024;
-/// Bytes that all waiting handshakes may hold together: 8 KiB each, where a handshake with a long chain needs about
-/// five.
+/// Bytes that all waiting handshakes may hold together: 8 KiB each, three times a first flight with
+/// the post-quantum key exchange.
 const INCOMING_BUFFER_MAX: u64 = 8 << 20;
 
 #[cfg(test)]
