@@ -1,3 +1,11 @@
+//! Two endpoints on loopback: who meets whom, who refuses whom and how that is told.
+//!
+//! With real sockets and handshakes instead of stand-ins, because what counts is what both ends see of one refusal.
+//!
+//! Invariant: no test waits for time to pass; a hang ends in a failure after half a minute.
+//!
+//! Not here: certificates alone, which `identity` tests without a network.
+
 use std::future::Future;
 use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
