@@ -170,3 +170,94 @@ impl fmt::Debug for SignedBatch {
         write!(f, "SignedBatch({} digests, chunks {}..={last}, key {})", self.len(), self.index(0), self.key())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::Layout;
+    use proptest::prelude::*;
+
+    fn chunks(indices: &[u32]) -> Vec<(ChunkId, Digest)> {
+        let layout = Layout::new(u64::from(CHUNK_COUNT_MAX) << 10, 1 << 10).unwrap();
+        indices.iter().map(|i| (layout.chunk(*i).unwrap(), Digest([i.to_le_bytes()[0]; 32]))).collect()
+    }
+
+    fn batch(indices: &[u32]) -> SignedBatch {
+        SignedBatch::sign(&DatasetKey::from_seed(&[1; 32]), ContentId([2; 32]), &chunks(indices))
+    }
+
+    #[test]
+    fn a_batch_reads_as_it_was_signed() {
+        let batch = batch(&[3, 7, 1000]);
+        let read = SignedBatch::parse(batch.as_bytes()).unwrap();
+        assert!(read.verify());
+        assert_eq!((read.content(), read.key()), (ContentId([2; 32]), DatasetKey::from_seed(&[1; 32]).id()));
+        assert_eq!(read.indices().collect::<Vec<_>>(), [3, 7, 1000]);
+        assert_eq!(
+            [0, 3, 5, 7, 1001].map(|i| read.digest(i)),
+            [None, Some(Digest([3; 32])), None, Some(Digest([7; 32])), None]
+        );
+    }
+
+    #[test]
+    fn the_bytes_of_a_batch_stay_the_same_for_ever() {
+        let hash = blake3::hash(batch(&[0, 258]).as_bytes());
+        assert_eq!(batch(&[0, 258]).as_bytes().len(), 66 + 2 * 36 + 64);
+        assert_eq!(&batch(&[0, 258]).as_bytes()[64..70], &[2, 0, 0, 0, 0, 0]);
+        assert_eq!(&batch(&[0, 258]).as_bytes()[102..107], &[2, 1, 0, 0, 2]);
+        assert_eq!(hash.to_string(), "f6d16cf1aaecd60d86bfd1f4391ded366c8eff4511a34dd2013eb3b13b602f97");
+    }
+
+    #[test]
+    fn many_digests_are_signed_in_few_batches() {
+        let indices: Vec<u32> = (0..2500).collect();
+        let digests = chunks(&indices).into_iter().collect();
+        let batches = SignedBatch::sign_all(&DatasetKey::from_seed(&[1; 32]), ContentId([2; 32]), &digests);
+        assert_eq!(batches.iter().map(SignedBatch::len).collect::<Vec<_>>(), [1024, 1024, 452]);
+        assert_eq!(batches[0].as_bytes().len(), BATCH_LEN_MAX);
+        assert!(batches.iter().all(SignedBatch::verify));
+    }
+
+    #[test]
+    fn no_flipped_bit_survives() {
+        let honest = batch(&[3, 7]);
+        for bit in 0..honest.as_bytes().len() * 8 {
+            let mut raw = honest.as_bytes().to_vec();
+            raw[bit / 8] ^= 1 << (bit % 8);
+            assert!(!SignedBatch::parse(&raw).is_ok_and(|batch| batch.verify()), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn refuses_other_lengths_and_orders() {
+        let raw = batch(&[3, 7]).as_bytes().to_vec();
+        for cut in 0..raw.len() {
+            assert!(SignedBatch::parse(&raw[..cut]).is_err(), "{cut}");
+        }
+        assert!(SignedBatch::parse(&[raw.clone(), vec![0]].concat()).is_err());
+        for count in [0u16, 1, 3, 1024, 1025, u16::MAX] {
+            let mut raw = raw.clone();
+            raw[64..66].copy_from_slice(&count.to_le_bytes());
+            assert!(SignedBatch::parse(&raw).is_err(), "{count}");
+        }
+        assert!(SignedBatch::parse(&[0; HEAD_LEN + SIGNATURE_LEN]).is_err());
+        for (first, second) in [(7u32, 7u32), (8, 7), (0, CHUNK_COUNT_MAX), (0, u32::MAX)] {
+            let mut raw = raw.clone();
+            raw[66..70].copy_from_slice(&first.to_le_bytes());
+            raw[102..106].copy_from_slice(&second.to_le_bytes());
+            assert_eq!(SignedBatch::parse(&raw), Err(BatchError::Order), "{first} {second}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(mut raw in proptest::collection::vec(any::<u8>(), 0..400), count in 0..8u16) {
+            if let Some(place) = raw.get_mut(64..66) {
+                place.copy_from_slice(&count.to_le_bytes());
+            }
+            if let Ok(batch) = SignedBatch::parse(&raw) {
+                prop_assert!(!batch.verify());
+            }
+        }
+    }
+}

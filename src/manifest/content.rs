@@ -236,3 +236,6 @@ impl Assembly {
         Ok(manifest)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -178,3 +178,102 @@ impl ContentRoot {
         read().ok_or(StatementError::Root(bytes.len()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::digest::DigestKind;
+    use proptest::prelude::*;
+
+    fn endorsement(signature: usize, chain: &[usize]) -> Endorsement {
+        Endorsement {
+            content: ContentId([1; 32]),
+            key: DatasetKeyId([2; 32]),
+            time: 1_700_000_000,
+            scheme: 0x0807,
+            signature: vec![3; signature],
+            chain: chain.iter().map(|len| vec![4; *len]).collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_signed_names_content_key_and_time_behind_its_own_domain() {
+        let payload = endorsement(64, &[300]).payload();
+        assert!(payload.starts_with(b"strew endorsement v1\0"));
+        assert_eq!(payload.len(), 21 + 32 + 32 + 8);
+        let mut other = endorsement(64, &[300]);
+        other.time += 1;
+        assert_ne!(other.payload(), payload);
+        let golden = "6ae745b4f66086f36ffc5d86cfc5d9ad6d7b316896fc850c85212e0401cb4d65";
+        assert_eq!(DigestKind::Blake3.digest(&payload).to_string(), golden);
+    }
+
+    #[test]
+    fn the_bytes_of_an_endorsement_stay_the_same_for_ever() {
+        let bytes = endorsement(2, &[1, 2]).to_bytes();
+        assert_eq!(bytes[64..], [0, 0xf1, 0x53, 0x65, 0, 0, 0, 0, 7, 8, 2, 0, 3, 3, 2, 1, 0, 4, 2, 0, 4, 4]);
+    }
+
+    #[test]
+    fn endorsements_at_their_bounds_are_read_and_beyond_are_not() {
+        let largest = endorsement(CERTIFICATE_SIGNATURE_LEN_MAX, &[CERTIFICATE_LEN_MAX; CHAIN_MAX]);
+        assert_eq!(largest.to_bytes().len(), ENDORSEMENT_LEN_MAX);
+        assert_eq!(Endorsement::parse(&largest.to_bytes()), Ok(largest));
+        let honest = endorsement(2, &[1]).to_bytes();
+        for (at, value) in [(74, 1025u16), (74, u16::MAX), (79, 16_385), (79, u16::MAX)] {
+            let mut bytes = honest.clone();
+            bytes[at..at + 2].copy_from_slice(&value.to_le_bytes());
+            bytes.resize(ENDORSEMENT_LEN_MAX, 0);
+            assert!(Endorsement::parse(&bytes).is_err(), "{at} {value}");
+        }
+        let mut bytes = honest.clone();
+        bytes[78] = 5;
+        bytes.resize(200, 0);
+        assert!(Endorsement::parse(&bytes).is_err());
+        for cut in 0..honest.len() {
+            assert!(Endorsement::parse(&honest[..cut]).is_err(), "{cut}");
+        }
+        assert!(Endorsement::parse(&[&honest[..], &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn no_flipped_bit_of_a_root_survives() {
+        let honest = ContentRoot::sign(&DatasetKey::from_seed(&[1; 32]), ContentId([2; 32]), Digest([3; 32]));
+        assert_eq!(ContentRoot::parse(&honest.to_bytes()), Ok(honest));
+        assert!(honest.verify());
+        for bit in 0..ROOT_LEN * 8 {
+            let mut bytes = honest.to_bytes();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(!ContentRoot::parse(&bytes).unwrap().verify(), "bit {bit}");
+        }
+        assert!(ContentRoot::parse(&honest.to_bytes()[1..]).is_err());
+    }
+
+    #[test]
+    fn a_batch_signature_is_no_root_signature() {
+        let key = DatasetKey::from_seed(&[1; 32]);
+        let text = [[2; 32], key.id().0, [3; 32]].concat();
+        assert!(key.id().verifies(ROOT_DOMAIN, &text, &key.sign(ROOT_DOMAIN, &text)));
+        assert!(!key.id().verifies(ROOT_DOMAIN, &text, &key.sign(b"strew digest batch v1\0", &text)));
+    }
+
+    proptest! {
+        #[test]
+        fn endorsements_round_trip(
+            time in any::<u64>(),
+            scheme in any::<u16>(),
+            signature in 0..200usize,
+            chain in proptest::collection::vec(0..300usize, 0..=4),
+        ) {
+            let endorsement = Endorsement { time, scheme, ..endorsement(signature, &chain) };
+            prop_assert_eq!(Endorsement::parse(&endorsement.to_bytes()), Ok(endorsement));
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(endorsement) = Endorsement::parse(&bytes) {
+                prop_assert_eq!(endorsement.to_bytes(), bytes);
+            }
+        }
+    }
+}

@@ -302,8 +302,8 @@ impl Proofs {
         let keys: Vec<DatasetKeyId> = self.books.iter().map(Book::key).collect();
         let before: Vec<Option<Digest>> = self.layout.chunks().map(|chunk| self.digest(chunk)).collect();
         change(self);
-        let mut update = Update::default();
-        update.dropped = keys.into_iter().filter(|key| self.dropped.contains(key)).collect();
+        let dropped = keys.into_iter().filter(|key| self.dropped.contains(key)).collect();
+        let mut update = Update { dropped, ..Update::default() };
         self.known = Bitfield::none(self.layout);
         for (chunk, before) in self.layout.chunks().zip(before) {
             let now = self.digest(chunk);
@@ -363,3 +363,6 @@ impl Proofs {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
