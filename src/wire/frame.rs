@@ -207,6 +207,12 @@ impl<F: Frame> FrameReader<F> {
         self.buffer.split_off(self.start)
     }
 
+    /// Bytes of memory that the reader holds.
+    #[cfg(test)]
+    pub(super) fn buffer_capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     fn next_frame(&mut self) -> Result<Option<F>, WireError> {
         let rest = &self.buffer[self.start..];
         let Some((head, body)) = rest.split_first_chunk::<HEAD_LEN>() else {
