@@ -53,7 +53,7 @@ pub trait Frame: Sized {
     /// Reads a body of a known kind, of at most the length that its kind allows.
     ///
     /// # Errors
-    /// [`BodyError`] when the body is not what its kind says.
+    /// When the body is not what its kind says, or is a `Hello` of another version.
     fn take_body(kind: u8, body: &[u8]) -> Result<Self, BodyError>;
 }
 

@@ -174,6 +174,36 @@ fn of_two_publishers_who_disagree_the_later_is_dropped_whoever_speaks_first() {
 }
 
 #[test]
+fn the_time_of_the_endorsement_decides_and_not_the_order_of_its_arrival() {
+    let (mut proofs, publishers) = proofs(10, &[1]);
+    let earlier = Publisher::new(2, 10);
+    proofs.endorse(earlier.endorsement(99)).unwrap();
+    proofs.insert_batch(&publishers[0].batch([3], 1)).unwrap();
+    let update = proofs.insert_batch(&earlier.batch([3], 0)).unwrap();
+    assert_eq!(update.dropped, [publishers[0].key.id()]);
+    assert_eq!(proofs.digest(layout(10).chunk(3).unwrap()), Some(digest(3, 0)));
+}
+
+#[test]
+fn a_list_that_was_full_with_other_digests_is_closed_by_the_root_of_the_new_ones() {
+    let (mut proofs, publishers) = proofs(4, &[1, 2]);
+    proofs.insert_batch(&publishers[1].batch(0..4, 1)).unwrap();
+    let update = proofs.insert_batch(&publishers[0].batch(0..4, 0)).unwrap();
+    assert_eq!((indices(&update.revoked), update.kept), (vec![0, 1, 2, 3], true));
+    proofs.insert_root(&publishers[0].root(0)).unwrap();
+    assert!(proofs.is_closed());
+}
+
+#[test]
+fn a_batch_of_equal_size_does_not_displace_another() {
+    let (mut proofs, publishers) = proofs(10, &[1]);
+    let first = publishers[0].batch([1, 2], 0);
+    proofs.insert_batch(&first).unwrap();
+    proofs.insert_batch(&publishers[0].batch([2, 3], 0)).unwrap();
+    assert_eq!(proofs.batch_of(layout(10).chunk(2).unwrap()), Some(&first));
+}
+
+#[test]
 fn what_a_dropped_publisher_said_alone_is_revoked_and_what_others_said_too_stays() {
     let (mut proofs, publishers) = proofs(10, &[1, 2]);
     proofs.insert_batch(&publishers[0].batch([5], 0)).unwrap();
