@@ -230,7 +230,7 @@ mod tests {
             ("seed:65536", "invalid port \"65536\""),
             ("seed:+80", "invalid port \"+80\""),
             ("[::1]x", "invalid port \"x\""),
-            ("[::1", "invalid port"),
+            ("[::1", "a bracket is not closed"),
             ("[seed]:1", "not an IPv6 address in brackets"),
             ("[fe80::1%eth0]:1", "zone"),
             ("fd00::5::10090", "[address]:port"),
