@@ -10,6 +10,7 @@
 
 pub mod args;
 pub mod config;
+pub mod event;
 pub mod exit;
 pub mod spelling;
 

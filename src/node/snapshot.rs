@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub bytes_done: Bytes,
     /// Bytes of the content that were here before this run and did not have to be fetched.
     pub bytes_kept: Bytes,
+    /// Bytes that were read back and compared; only grows in [`Phase::Verifying`].
+    pub bytes_read_back: Bytes,
     /// Chunks of the content; zero until the manifest is known.
     pub chunks_total: u32,
     /// Chunks that are here and verified.
