@@ -12,6 +12,8 @@ pub mod args;
 pub mod config;
 pub mod event;
 pub mod exit;
+pub mod progress;
+pub mod screen;
 pub mod spelling;
 
 pub use args::Args;
