@@ -192,6 +192,12 @@ pub enum UsageError {
         /// A value that would do.
         example: &'static str,
     },
+    /// A log filter that cannot be read.
+    #[error("STREW_LOG: {value:?} is not a log filter; write it as in STREW_LOG=strew=debug or STREW_LOG=info")]
+    LogFilter {
+        /// The value.
+        value: String,
+    },
     /// A zone's label that cannot be used.
     #[error("--zone: {value:?} is not 1 to {ZONE_LEN_MAX} letters, digits, '-', '_' or '.'")]
     Zone {

@@ -12,10 +12,15 @@ pub mod args;
 pub mod config;
 pub mod event;
 pub mod exit;
+pub mod logging;
 pub mod progress;
+pub mod report;
 pub mod screen;
 pub mod spelling;
+pub mod statistics;
 
 pub use args::Args;
 pub use config::{Config, UsageError};
 pub use exit::ExitCode;
+pub use report::Reporter;
+pub use screen::Screen;
