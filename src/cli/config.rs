@@ -198,6 +198,12 @@ pub enum UsageError {
         /// The value.
         value: String,
     },
+    /// An environment variable that is not UTF-8.
+    #[error("{name} is not UTF-8 text; set it again")]
+    NotText {
+        /// The variable.
+        name: &'static str,
+    },
     /// A zone's label that cannot be used.
     #[error("--zone: {value:?} is not 1 to {ZONE_LEN_MAX} letters, digits, '-', '_' or '.'")]
     Zone {

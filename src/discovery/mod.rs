@@ -10,7 +10,9 @@
 //! while the program runs.
 
 mod name;
+mod own;
 mod resolve;
 
 pub use name::{DEFAULT_PORT, Host, PeerName, PeerNameError};
+pub use own::own_address;
 pub use resolve::{PATIENCE, ResolveError, Resolver};
