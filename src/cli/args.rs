@@ -89,6 +89,11 @@ const HOW: &str = "How";
 const WHEN: &str = "When to leave";
 const SHOW: &str = "What is shown";
 
+// Apart from the fields, whose documentation would take the brackets for links.
+const PEER_LIST_HELP: &str = "Peers to connect to: HOST, HOST:PORT, IPv4, IPv6 or [IPv6]:PORT, separated by commas; may be \
+                              repeated. The port is 10090 when none is given. This machine may be among them";
+const LISTEN_ADDR_HELP: &str = "UDP address to listen on [default: [::]:10090, which includes IPv4]";
+
 /// The flags of a transfer.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct TransferArgs {
@@ -105,12 +110,11 @@ pub struct TransferArgs {
     #[arg(long, value_name = "SIZE", help_heading = WHAT)]
     pub chunk_size: Option<String>,
 
-    /// Peers to connect to: HOST, HOST:PORT, IPv4, IPv6 or [IPv6]:PORT, separated by commas; may be repeated. The port is
-    /// 10090 when none is given. This machine may be among them.
-    #[arg(long, value_name = "PEER,...", help_heading = WHO)]
+    /// Peers to connect to.
+    #[arg(long, value_name = "PEER,...", help_heading = WHO, help = PEER_LIST_HELP)]
     pub peer_list: Vec<String>,
-    /// UDP address to listen on [default: [::]:10090, which includes IPv4].
-    #[arg(long, value_name = "ADDR", help_heading = WHO)]
+    /// UDP address to listen on.
+    #[arg(long, value_name = "ADDR", help_heading = WHO, help = LISTEN_ADDR_HELP)]
     pub listen_addr: Option<String>,
     /// The file with the swarm key; - is standard input [default: $STREW_KEY, then the file $STREW_KEY_FILE].
     #[arg(long, value_name = "FILE", help_heading = WHO)]

@@ -117,7 +117,7 @@ impl Resolver {
     }
 
     fn servers(config: ResolverConfig, mut options: ResolverOpts) -> Result<Servers, NetError> {
-        // The hosts file is consulted here, for both families at once; see `from_hosts`.
+        // The hosts file is consulted here, for both families at once; see `listed`.
         options.use_hosts_file = ResolveHosts::Never;
         options.negative_max_ttl = Some(ABSENCE_BELIEVED);
         let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
@@ -134,12 +134,12 @@ impl Resolver {
             Host::Address(address) => return Ok(vec![SocketAddr::new(*address, peer.port())]),
             Host::Name(name) => name,
         };
-        let mut addresses = self.from_hosts(name);
+        let mut addresses = self.listed(name);
         if addresses.is_empty() && is_loopback(name) {
             addresses = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         }
         if addresses.is_empty() {
-            addresses = self.from_servers(name, peer).await?;
+            addresses = self.asked(name, peer).await?;
         }
         let mut found: Vec<SocketAddr> = Vec::with_capacity(addresses.len());
         for address in addresses {
@@ -155,7 +155,7 @@ impl Resolver {
     ///
     /// A name with only an IPv4 line must not wait for a name server's word about IPv6: that server may be unreachable, which
     /// is often why the line is there.
-    fn from_hosts(&self, name: &str) -> Vec<IpAddr> {
+    fn listed(&self, name: &str) -> Vec<IpAddr> {
         let Ok(name) = Name::from_ascii(name) else { return Vec::new() };
         let of_type = |record_type| self.hosts.lookup_static_host(&Query::query(name.clone(), record_type));
         [RecordType::A, RecordType::AAAA]
@@ -165,7 +165,7 @@ impl Resolver {
             .collect()
     }
 
-    async fn from_servers(&self, name: &str, peer: &PeerName) -> Result<Vec<IpAddr>, ResolveError> {
+    async fn asked(&self, name: &str, peer: &PeerName) -> Result<Vec<IpAddr>, ResolveError> {
         let resolver = match &self.servers {
             Servers::Known(resolver) => resolver,
             Servers::Missing(reason) => {
