@@ -166,6 +166,14 @@ fn closed_streams_do_not_crash_it() {
 }
 
 #[test]
+fn a_key_that_could_not_be_printed_is_an_error() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = strew(&["key", "new"]).stdout(full).output().unwrap();
+    assert_eq!(code(&output), 5, "{}", stderr(&output));
+    assert!(stderr(&output).contains("standard output: No space left"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_log_filter_that_cannot_be_read_is_wrong_usage() {
     let output = strew(&["--src", "/"]).env("STREW_LOG", "strew=loud").output().unwrap();
     assert_eq!(code(&output), 2);
