@@ -1,1 +1,131 @@
 //! The command line: flags in, lines and exit codes out.
+//!
+//! A run has three steps here: words become [`Args`], arguments and environment become a [`Config`] or a [`UsageError`], and
+//! one `match` starts what was asked for. What a node tells while it runs is shown by a [`Reporter`].
+//!
+//! Invariant: standard output carries data only (events, keys, help that was asked for); everything else goes to standard
+//! error, and a closed or broken one never stops a transfer.
+//!
+//! Not here: any decision about the transfer itself; `node` takes what the configuration says.
+
+mod environment;
+mod invitation;
+mod key;
+
+pub mod args;
+pub mod config;
+pub mod event;
+pub mod exit;
+pub mod logging;
+pub mod progress;
+pub mod report;
+pub mod screen;
+pub mod spelling;
+pub mod statistics;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::io;
+
+pub use args::Args;
+pub use config::{Config, UsageError};
+pub use environment::Environment;
+pub use exit::ExitCode;
+pub use invitation::Invitation;
+pub use key::{KeyUseError, OwnKeys};
+pub use report::Reporter;
+pub use screen::Screen;
+
+use args::{Command, DemoArgs, KeyCommand, TransferArgs};
+
+/// Runs strew with these words, the program's name first, and says how it ended.
+#[must_use]
+pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let screen = Screen::stderr();
+    let args = match Args::read(words.into_iter().skip(1)) {
+        Ok(args) => args,
+        Err(answer) => return show(&answer),
+    };
+    let environment = match Environment::read() {
+        Ok(environment) => environment,
+        Err(error) => return fail(&screen, ExitCode::Usage, &error),
+    };
+    match &args.command {
+        None => transfer(&args.transfer, &environment, &screen),
+        Some(Command::Demo(demo)) => demonstrate(demo, &screen),
+        Some(Command::Key(KeyCommand::New(new))) => match key::new(new, &mut io::stdout().lock(), &screen) {
+            Ok(()) => ExitCode::Complete,
+            Err(error) => fail(&screen, error.exit_code(), &error),
+        },
+        Some(Command::Key(KeyCommand::Id(id))) => {
+            let sources = environment.key_sources(id.key_file.clone());
+            match key::id(&sources, &mut io::stdin().lock(), &mut io::stdout().lock()) {
+                Ok(()) => ExitCode::Complete,
+                Err(error) => fail(&screen, error.exit_code(), &error),
+            }
+        }
+    }
+}
+
+/// A transfer, from what was typed.
+fn transfer(args: &TransferArgs, environment: &Environment, screen: &Screen) -> ExitCode {
+    let config = Config::from_args(args).and_then(|config| {
+        logging::init(config.verbose, environment.log.as_deref(), screen)?;
+        Ok(config)
+    });
+    let config = match config {
+        Ok(config) => config,
+        Err(error) => return fail(screen, ExitCode::Usage, &error),
+    };
+    let sources = environment.key_sources(config.key_file.clone());
+    let keys = match OwnKeys::find(&sources, &mut io::stdin().lock(), &config, screen.width().is_some()) {
+        Ok(keys) => keys,
+        Err(error) => return fail(screen, error.exit_code(), &error),
+    };
+    start(&config, &keys, screen)
+}
+
+/// Runs the node that `config` describes until it ends.
+fn start(_config: &Config, _keys: &OwnKeys, screen: &Screen) -> ExitCode {
+    fail(screen, ExitCode::Internal, &Absent("transfer"))
+}
+
+/// Runs the demonstration.
+fn demonstrate(_demo: &DemoArgs, screen: &Screen) -> ExitCode {
+    fail(screen, ExitCode::Internal, &Absent("demonstration"))
+}
+
+/// A part of strew that is not in this build.
+#[derive(Debug, thiserror::Error)]
+#[error("this build has no {0}")]
+struct Absent(&'static str);
+
+/// What clap has to say: help and version on standard output, errors on standard error.
+fn show(answer: &clap::Error) -> ExitCode {
+    // A closed stream is nobody who could be told.
+    let _ = answer.print();
+    if answer.use_stderr() { ExitCode::Usage } else { ExitCode::Complete }
+}
+
+/// Says why the run ends, with every cause.
+fn fail(screen: &Screen, code: ExitCode, error: &dyn Error) -> ExitCode {
+    screen.say(&format!("strew: {}", sentence(error)));
+    code
+}
+
+/// An error and its causes in one sentence.
+#[must_use]
+pub fn sentence(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        // Some errors repeat their cause in their own words.
+        let words = inner.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = inner.source();
+    }
+    text
+}

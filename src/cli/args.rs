@@ -1,0 +1,267 @@
+//! The command line as it was typed.
+//!
+//! Two levels: this one only knows names, arity and help text; [`super::config`] knows what the words mean. So the help can be
+//! read in one place, and every refusal of a value can name the flag and the remedy in our own words.
+//!
+//! Invariant: every flag that is listed here does something. Flags of p2pcp whose feature does not exist yet are unknown
+//! flags, because a silently accepted one would change what a fleet gets.
+//!
+//! Not here: defaults and limits (`config.rs`), Go's spelling (`spelling.rs`), and the environment.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use super::exit::ExitCode;
+use super::spelling::{self, Flags};
+
+/// What the user typed.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "strew",
+    version,
+    about = "Replicates a directory or a file to many machines, peer to peer, over mutually authenticated QUIC",
+    long_about = None,
+    override_usage = "strew --src DIR [OPTIONS]\n       strew --dst DIR --peer-list PEER[,PEER...] [OPTIONS]\n       \
+                      strew --src DIR --dst DIR [OPTIONS]\n       strew demo [DIR]\n       strew key new|id [OPTIONS]",
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    next_line_help = false
+)]
+pub struct Args {
+    /// The subcommand, if any.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The flags of a transfer.
+    #[command(flatten)]
+    pub transfer: TransferArgs,
+}
+
+/// Everything but a transfer.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Show a replication on this machine: one seeder and four peers as real processes on loopback.
+    Demo(DemoArgs),
+    /// Make a swarm key, or show which swarm a key belongs to.
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+/// The words after `demo`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DemoArgs {
+    /// The directory or file to replicate [default: files of the installed Rust toolchain].
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// What to do with keys.
+#[derive(Clone, Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a new swarm key and print it.
+    New(KeyNewArgs),
+    /// Print the public id of the swarm that the configured key belongs to; never the key.
+    Id(KeyIdArgs),
+}
+
+/// The words after `key new`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct KeyNewArgs {
+    /// Write the key to a new file that only you can read, instead of to standard output. An existing file is never
+    /// overwritten.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// The words after `key id`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct KeyIdArgs {
+    /// The file with the swarm key; - is standard input [default: $STREW_KEY, then the file $STREW_KEY_FILE].
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
+const WHAT: &str = "What to replicate";
+const WHO: &str = "Peers and keys";
+const HOW: &str = "How";
+const WHEN: &str = "When to leave";
+const SHOW: &str = "What is shown";
+
+// Apart from the fields, whose documentation would take the brackets for links.
+const PEER_LIST_HELP: &str = "Peers to connect to: HOST, HOST:PORT, IPv4, IPv6 or [IPv6]:PORT, separated by commas; may be \
+                              repeated. The port is 10090 when none is given. This machine may be among them";
+const LISTEN_ADDR_HELP: &str = "UDP address to listen on [default: [::]:10090, which includes IPv4]";
+
+/// The flags of a transfer.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct TransferArgs {
+    /// Publish this directory or file.
+    #[arg(long, value_name = "DIR", help_heading = WHAT)]
+    pub src: Option<PathBuf>,
+    /// Replicate into this directory, and serve what is there already to others.
+    #[arg(long, value_name = "DIR", help_heading = WHAT)]
+    pub dst: Option<PathBuf>,
+    /// Symbolic links that point outside the source: refuse to start, keep them as they are, or skip them [default: refuse].
+    #[arg(long, value_name = "POLICY", help_heading = WHAT)]
+    pub symlinks: Option<SymlinkWord>,
+    /// Bytes of a chunk, 1KiB to 128MiB [default: about 1/4096 of the content, 64KiB to 16MiB].
+    #[arg(long, value_name = "SIZE", help_heading = WHAT)]
+    pub chunk_size: Option<String>,
+
+    /// Peers to connect to.
+    #[arg(long, value_name = "PEER,...", help_heading = WHO, help = PEER_LIST_HELP)]
+    pub peer_list: Vec<String>,
+    /// UDP address to listen on.
+    #[arg(long, value_name = "ADDR", help_heading = WHO, help = LISTEN_ADDR_HELP)]
+    pub listen_addr: Option<String>,
+    /// The file with the swarm key; - is standard input [default: $STREW_KEY, then the file $STREW_KEY_FILE].
+    #[arg(long, value_name = "FILE", help_heading = WHO)]
+    pub key_file: Option<PathBuf>,
+    /// A label for the place that this machine is in; peers with the same label count as near [default: none].
+    #[arg(long, value_name = "LABEL", help_heading = WHO)]
+    pub zone: Option<String>,
+
+    /// Read everything back from the disk and compare it once it is complete.
+    #[arg(long, help_heading = HOW, value_name = "BOOL", action = clap::ArgAction::Set, num_args = 0..=1,
+          require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true,
+          hide_possible_values = true, value_parser = GoBool)]
+    pub verify_on_complete: bool,
+    /// Memory for chunks, caches and connections, at least 64MiB [default: 256MiB].
+    #[arg(long, value_name = "SIZE", help_heading = HOW)]
+    pub memory: Option<String>,
+
+    /// Leave when the content is complete and others hold what this machine holds, after 10s at the latest. Without it, a
+    /// complete node stays and serves. A node that only publishes stays in any case.
+    #[arg(long, help_heading = WHEN, value_name = "BOOL", action = clap::ArgAction::Set, num_args = 0..=1,
+          require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true,
+          hide_possible_values = true, value_parser = GoBool)]
+    pub exit_complete: bool,
+    /// Give up when no peer can be reached for this long at the start [default: 20s].
+    #[arg(long, value_name = "TIME", help_heading = WHEN)]
+    pub peer_wait_timeout: Option<String>,
+    /// Give up when nothing arrived for this long; 0 waits for ever [default: 30s].
+    #[arg(long, value_name = "TIME", help_heading = WHEN)]
+    pub transfer_idle_timeout: Option<String>,
+    /// Leave when complete and nobody asked for anything for this long; 0 stays for ever [default: 0].
+    #[arg(long, value_name = "TIME", help_heading = WHEN)]
+    pub seed_idle_timeout: Option<String>,
+
+    /// Form of what is printed: text for people, json for programs (one event a line on standard output, see docs/events.md)
+    /// [default: text].
+    #[arg(long, value_name = "FORM", help_heading = SHOW)]
+    pub output: Option<OutputWord>,
+    /// Print totals at the end.
+    #[arg(long, help_heading = SHOW, value_name = "BOOL", action = clap::ArgAction::Set, num_args = 0..=1,
+          require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true,
+          hide_possible_values = true, value_parser = GoBool)]
+    pub statistics: bool,
+    /// Log what happens, connections above all, to standard error. $STREW_LOG sets the level in more detail, such as
+    /// strew=debug.
+    #[arg(long, help_heading = SHOW, value_name = "BOOL", action = clap::ArgAction::Set, num_args = 0..=1,
+          require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true,
+          hide_possible_values = true, value_parser = GoBool)]
+    pub verbose: bool,
+}
+
+/// What to do with symbolic links that leave the source, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub enum SymlinkWord {
+    /// Stop before anything is transferred, and list them.
+    Refuse,
+    /// Replicate them as they are.
+    Keep,
+    /// Leave them out, with a warning.
+    Skip,
+}
+
+/// The form of what is printed, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub enum OutputWord {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Args {
+    /// Reads the words of a command line, without the program's name.
+    ///
+    /// # Errors
+    /// What clap says, help and version included, with a hint for words that no flag belongs to.
+    pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut command = Self::command().after_help(after_help());
+        command.build();
+        let words = spelling::normalise(words, &Flags::of(&command));
+        let named = std::iter::once(OsString::from("strew")).chain(words);
+        let matches = command.try_get_matches_from_mut(named);
+        let args = matches.and_then(|matches| Self::from_arg_matches(&matches));
+        args.map_err(|error| hint_at_stray_words(error, &mut command))
+    }
+}
+
+/// p2pcp ignored every word after the first one without a flag; a node that runs with half of its flags is worse than none.
+fn hint_at_stray_words(error: clap::Error, command: &mut clap::Command) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let kind = match error.kind() {
+        ErrorKind::InvalidSubcommand | ErrorKind::ArgumentConflict => ContextKind::InvalidSubcommand,
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        _ => return error,
+    };
+    let Some(ContextValue::String(word)) = error.get(kind) else { return error };
+    if word.starts_with('-') || command.find_subcommand(word).is_some() {
+        return error;
+    }
+    let message = match word.as_str() {
+        "true" | "false" => format!("'{word}' belongs to no flag; write a switch as --verbose or --verbose={word}"),
+        _ => format!("'{word}' belongs to no flag; name what to replicate with --src or --dst, as in --src '{word}'"),
+    };
+    command.error(ErrorKind::UnknownArgument, message)
+}
+
+/// `true` and `false` in every spelling of Go's flag package, which knows six of each.
+#[derive(Clone)]
+struct GoBool;
+
+impl TypedValueParser for GoBool {
+    type Value = bool;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<bool, clap::Error> {
+        match value.to_str().unwrap_or_default() {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+            _ => {
+                let flag = arg.and_then(clap::Arg::get_long).unwrap_or_default();
+                let shown = value.display();
+                let message = format!("--{flag} is true or false, not '{shown}'");
+                Err(command.clone().error(clap::error::ErrorKind::InvalidValue, message))
+            }
+        }
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(["true", "false"].map(PossibleValue::new).into_iter()))
+    }
+}
+
+fn after_help() -> String {
+    let codes: Vec<String> =
+        ExitCode::ALL.iter().map(|code| format!("  {:>3}  {}", code.number(), code.meaning())).collect();
+    format!("{EXAMPLES}\n\nExit codes:\n{}", codes.join("\n"))
+}
+
+const EXAMPLES: &str = "\
+Sizes are written 16MiB or 16MB, times 20s, 1m30s or 250ms. Every flag may also be written with one dash.
+
+Examples:
+  strew key new --out swarm.key
+  strew --src ./models --key-file swarm.key
+  strew --dst ./models --key-file swarm.key --peer-list 10.0.0.5,10.0.0.6 --exit-complete";

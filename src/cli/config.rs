@@ -1,0 +1,390 @@
+//! What a command line means: every value in its own type, every limit checked, every refusal with its remedy.
+//!
+//! All of it happens here and once, before anything is opened or bound, so that a wrong word never costs a half-started
+//! transfer, and nothing further in needs to doubt a value.
+//!
+//! Invariant: a [`Config`] can be run as it is. "Off" is `None`, never a zero that somebody could take for a limit.
+//!
+//! Not here: what only the world can tell (whether paths exist or overlap, whether peers answer, whether the key is good).
+
+use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::args::{OutputWord, SymlinkWord, TransferArgs};
+use crate::chunk::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN};
+use crate::discovery::{DEFAULT_PORT, PeerName, PeerNameError};
+use crate::units::{Bytes, ParseUnitError, parse_bytes, parse_duration};
+
+/// What this node is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Publish a source.
+    Seed {
+        /// The directory or file.
+        source: PathBuf,
+    },
+    /// Fetch from peers, and serve.
+    Pull {
+        /// The directory.
+        destination: PathBuf,
+    },
+    /// Publish a source and replicate it into a directory of this machine.
+    Copy {
+        /// The directory or file.
+        source: PathBuf,
+        /// The directory.
+        destination: PathBuf,
+    },
+}
+
+/// What to do with symbolic links that point outside the source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SymlinkPolicy {
+    /// Stop before anything is transferred, and list them: a copy that silently differs would be worse.
+    #[default]
+    Refuse,
+    /// Replicate them as they are.
+    Keep,
+    /// Leave them out, with a warning.
+    Skip,
+}
+
+/// The form of what is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// For people, on standard error.
+    #[default]
+    Text,
+    /// One JSON event a line, on standard output.
+    Json,
+}
+
+/// A transfer, ready to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What this node is to do.
+    pub task: Task,
+    /// Peers to connect to, each once, in the order given. Default: none; others may still connect to us.
+    pub peers: Vec<PeerName>,
+    /// Where to listen (UDP). Default `[::]:10090`: the ancestor's port, and every address of this machine. Port zero lets the
+    /// system choose.
+    pub listen: SocketAddr,
+    /// Bytes of a chunk. Default `None`: about 1/4096 of the content (see [`crate::chunk::automatic_chunk_size`]).
+    pub chunk_size: Option<Bytes>,
+    /// What to do with symbolic links that point outside the source. Default: refuse.
+    pub symlinks: SymlinkPolicy,
+    /// The file with the swarm key; `-` is standard input. Default `None`: the environment.
+    pub key_file: Option<PathBuf>,
+    /// The place that this machine is in. Default `None`: every peer counts as near.
+    pub zone: Option<String>,
+    /// Memory for chunks, caches and connections, as a budget that does not depend on the content's size. Default 256 MiB:
+    /// ten neighbours with 16 MiB chunks on their way in or out, and a third for the rest of the process. More pays on long fast
+    /// paths, where the windows grow with it.
+    pub memory: Bytes,
+    /// Whether everything is read back once it is complete. Default no: every chunk was verified before it was written, and
+    /// reading back costs a pass over the disk.
+    pub verify_on_complete: bool,
+    /// Whether to leave when complete and others hold what we hold. Default no: a complete node serves. A node that only
+    /// publishes stays.
+    pub exit_complete: bool,
+    /// How long to wait for a first peer. Default 20 s, the ancestor's.
+    pub peer_wait_timeout: Duration,
+    /// How long nothing may arrive before we give up. Default 30 s, the ancestor's; `None` waits for ever.
+    pub transfer_idle_timeout: Option<Duration>,
+    /// How long a complete node stays when nobody asks for anything. Default `None`: for ever.
+    pub seed_idle_timeout: Option<Duration>,
+    /// The form of what is printed. Default: text.
+    pub output: Output,
+    /// Whether totals are printed at the end. Default no.
+    pub statistics: bool,
+    /// Whether to log what happens, not only what goes wrong. Default no.
+    pub verbose: bool,
+}
+
+/// A command line that cannot be run (exit code 2).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UsageError {
+    /// Neither source nor destination.
+    #[error(
+        "nothing to do: give --src DIR to publish, --dst DIR with --peer-list to fetch, or both to copy (--help says more)"
+    )]
+    NoTask,
+    /// A path flag without a path.
+    #[error("{flag} is empty; give it a path")]
+    EmptyPath {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// A path flag with something that only looks like a path.
+    #[error(
+        "{flag} takes a path on this machine, and {value:?} looks like a URL; if it is a path, write local:{value}"
+    )]
+    NotAPath {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A size or a time that cannot be read.
+    #[error("{flag}: {value:?} {reason}; write it as in {flag} {example}")]
+    Unit {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        reason: ParseUnitError,
+        /// A value that would do.
+        example: &'static str,
+    },
+    /// A size without a unit where there never was a habit of leaving it out.
+    #[error("{flag}: {value:?} has no unit; is it bytes, {value}KiB or {value}MiB?")]
+    NoUnit {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A size out of bounds.
+    #[error("{flag}: {value} is outside {least} to {most}")]
+    Size {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: Bytes,
+        /// The smallest that is possible.
+        least: Bytes,
+        /// The largest that is possible.
+        most: Bytes,
+    },
+    /// A time of zero where waiting for no time makes no sense.
+    #[error("{flag} is zero, so nothing could ever be reached; give it a time such as {example}")]
+    ZeroTime {
+        /// The flag.
+        flag: &'static str,
+        /// A value that would do.
+        example: &'static str,
+    },
+    /// A budget that is too small for the chunks.
+    #[error(
+        "--memory {memory} is too little for --chunk-size {chunk_size}: {CHUNKS_IN_MEMORY} chunks must fit; \
+         give --memory at least {needed} or smaller chunks"
+    )]
+    Memory {
+        /// The budget.
+        memory: Bytes,
+        /// The chunk size.
+        chunk_size: Bytes,
+        /// The smallest budget for this chunk size.
+        needed: Bytes,
+    },
+    /// A peer that cannot be read.
+    #[error("--peer-list: {0}")]
+    Peer(#[from] PeerNameError),
+    /// An address to listen on that cannot be read.
+    #[error("--listen-addr: {value:?} is not ADDRESS:PORT; use an address of this machine (no name), as in {example}")]
+    Listen {
+        /// The value.
+        value: String,
+        /// A value that would do.
+        example: &'static str,
+    },
+    /// A log filter that cannot be read.
+    #[error("STREW_LOG: {value:?} is not a log filter; write it as in STREW_LOG=strew=debug or STREW_LOG=info")]
+    LogFilter {
+        /// The value.
+        value: String,
+    },
+    /// An environment variable that is not UTF-8.
+    #[error("{name} is not UTF-8 text; set it again")]
+    NotText {
+        /// The variable.
+        name: &'static str,
+    },
+    /// A zone's label that cannot be used.
+    #[error("--zone: {value:?} is not 1 to {ZONE_LEN_MAX} letters, digits, '-', '_' or '.'")]
+    Zone {
+        /// The value.
+        value: String,
+    },
+}
+
+impl Config {
+    /// The meaning of what was typed.
+    ///
+    /// # Errors
+    /// [`UsageError`] for the first value that cannot be used.
+    pub fn from_args(args: &TransferArgs) -> Result<Self, UsageError> {
+        let chunk_size = args.chunk_size.as_deref().map(parse_chunk_size).transpose()?;
+        let peer_wait = time("--peer-wait-timeout", args.peer_wait_timeout.as_deref(), PEER_WAIT)?;
+        Ok(Self {
+            task: task(args)?,
+            peers: peers(&args.peer_list)?,
+            listen: args.listen_addr.as_deref().map_or(Ok(LISTEN), parse_listen)?,
+            chunk_size,
+            symlinks: match args.symlinks {
+                None | Some(SymlinkWord::Refuse) => SymlinkPolicy::Refuse,
+                Some(SymlinkWord::Keep) => SymlinkPolicy::Keep,
+                Some(SymlinkWord::Skip) => SymlinkPolicy::Skip,
+            },
+            key_file: args.key_file.clone(),
+            zone: args.zone.as_deref().map(parse_zone).transpose()?,
+            memory: memory(args.memory.as_deref(), chunk_size)?,
+            verify_on_complete: args.verify_on_complete,
+            exit_complete: args.exit_complete,
+            peer_wait_timeout: peer_wait
+                .ok_or(UsageError::ZeroTime { flag: "--peer-wait-timeout", example: EXAMPLE_TIME })?,
+            transfer_idle_timeout: time(
+                "--transfer-idle-timeout",
+                args.transfer_idle_timeout.as_deref(),
+                TRANSFER_IDLE,
+            )?,
+            seed_idle_timeout: time("--seed-idle-timeout", args.seed_idle_timeout.as_deref(), Duration::ZERO)?,
+            output: match args.output {
+                None | Some(OutputWord::Text) => Output::Text,
+                Some(OutputWord::Json) => Output::Json,
+            },
+            statistics: args.statistics,
+            verbose: args.verbose,
+        })
+    }
+
+    /// What is published, if anything.
+    #[must_use]
+    pub fn source(&self) -> Option<&Path> {
+        match &self.task {
+            Task::Seed { source } | Task::Copy { source, .. } => Some(source),
+            Task::Pull { .. } => None,
+        }
+    }
+
+    /// Where the content goes, if anywhere.
+    #[must_use]
+    pub fn destination(&self) -> Option<&Path> {
+        match &self.task {
+            Task::Pull { destination } | Task::Copy { destination, .. } => Some(destination),
+            Task::Seed { .. } => None,
+        }
+    }
+}
+
+fn task(args: &TransferArgs) -> Result<Task, UsageError> {
+    let source = args.src.as_deref().map(|path| local_path("--src", path)).transpose()?;
+    let destination = args.dst.as_deref().map(|path| local_path("--dst", path)).transpose()?;
+    match (source, destination) {
+        (Some(source), None) => Ok(Task::Seed { source }),
+        (None, Some(destination)) => Ok(Task::Pull { destination }),
+        (Some(source), Some(destination)) => Ok(Task::Copy { source, destination }),
+        (None, None) => Err(UsageError::NoTask),
+    }
+}
+
+/// A path, without p2pcp's `local:` before it.
+fn local_path(flag: &'static str, path: &Path) -> Result<PathBuf, UsageError> {
+    let bytes = path.as_os_str().as_bytes();
+    let local = bytes.strip_prefix(b"local:");
+    let path = Path::new(OsStr::from_bytes(local.unwrap_or(bytes)));
+    if path.as_os_str().is_empty() {
+        return Err(UsageError::EmptyPath { flag });
+    }
+    // A path such as `s3:` would otherwise be a directory that nobody meant.
+    let is_url = REMOTE_SCHEMES.iter().any(|scheme| bytes.starts_with(scheme.as_bytes()));
+    if local.is_none() && is_url {
+        return Err(UsageError::NotAPath { flag, value: path.display().to_string() });
+    }
+    Ok(path.to_owned())
+}
+
+fn peers(lists: &[String]) -> Result<Vec<PeerName>, UsageError> {
+    let mut peers: Vec<PeerName> = Vec::new();
+    for entry in lists.iter().flat_map(|list| list.split(',')) {
+        let peer = entry.parse()?;
+        if !peers.contains(&peer) {
+            peers.push(peer);
+        }
+    }
+    Ok(peers)
+}
+
+fn parse_listen(value: &str) -> Result<SocketAddr, UsageError> {
+    let text = value.trim();
+    let any = || text.strip_prefix(':').and_then(|port| port.parse().ok()).map(|port| (LISTEN.ip(), port));
+    let bare = || text.trim_matches(['[', ']']).parse::<IpAddr>().ok().map(|ip| (ip, DEFAULT_PORT));
+    match text.parse().ok().or_else(|| any().or_else(bare).map(SocketAddr::from)) {
+        Some(address) => Ok(address),
+        None => Err(UsageError::Listen { value: value.to_owned(), example: "0.0.0.0:10090 or [::]:10090" }),
+    }
+}
+
+fn parse_chunk_size(value: &str) -> Result<Bytes, UsageError> {
+    size("--chunk-size", value, "16MiB", CHUNK_SIZE_MIN, CHUNK_SIZE_MAX)
+}
+
+fn memory(value: Option<&str>, chunk_size: Option<Bytes>) -> Result<Bytes, UsageError> {
+    const FLAG: &str = "--memory";
+    let memory = match value {
+        None => MEMORY,
+        Some(value) if parse_bytes(value).is_ok() && value.trim().bytes().all(|b| b.is_ascii_digit() || b == b'.') => {
+            return Err(UsageError::NoUnit { flag: FLAG, value: value.trim().to_owned() });
+        }
+        Some(value) => size(FLAG, value, "256MiB", MEMORY_MIN, MEMORY_MAX)?,
+    };
+    match chunk_size {
+        Some(chunk_size) if chunk_size.0 * CHUNKS_IN_MEMORY > memory.0 => {
+            Err(UsageError::Memory { memory, chunk_size, needed: Bytes(chunk_size.0 * CHUNKS_IN_MEMORY) })
+        }
+        _ => Ok(memory),
+    }
+}
+
+fn size(flag: &'static str, value: &str, example: &'static str, least: u64, most: u64) -> Result<Bytes, UsageError> {
+    match parse_bytes(value) {
+        Ok(bytes) if (least..=most).contains(&bytes) => Ok(Bytes(bytes)),
+        Ok(bytes) => Err(UsageError::Size { flag, value: Bytes(bytes), least: Bytes(least), most: Bytes(most) }),
+        Err(reason) => Err(UsageError::Unit { flag, value: value.to_owned(), reason, example }),
+    }
+}
+
+/// A time; zero is off.
+fn time(flag: &'static str, value: Option<&str>, default: Duration) -> Result<Option<Duration>, UsageError> {
+    let parsed = value.map_or(Ok(default), parse_duration);
+    match parsed {
+        Ok(time) => Ok((!time.is_zero()).then_some(time)),
+        Err(reason) => {
+            let value = value.unwrap_or_default().to_owned();
+            Err(UsageError::Unit { flag, value, reason, example: EXAMPLE_TIME })
+        }
+    }
+}
+
+fn parse_zone(value: &str) -> Result<String, UsageError> {
+    let fits = (1..=ZONE_LEN_MAX).contains(&value.len());
+    let plain = value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if fits && plain { Ok(value.to_owned()) } else { Err(UsageError::Zone { value: value.to_owned() }) }
+}
+
+/// Where to listen by default: the ancestor's port, on every address of both families.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), DEFAULT_PORT);
+/// The default of `--peer-wait-timeout`: the ancestor's.
+const PEER_WAIT: Duration = Duration::from_secs(20);
+/// The default of `--transfer-idle-timeout`: the ancestor's.
+const TRANSFER_IDLE: Duration = Duration::from_secs(30);
+/// The default of `--memory`.
+const MEMORY: Bytes = Bytes(256 << 20);
+/// The smallest `--memory`: four of the largest automatic chunks, 16 MiB each.
+const MEMORY_MIN: u64 = 64 << 20;
+/// The largest `--memory`: more than any machine has today, and far from where sums of budgets would overflow.
+const MEMORY_MAX: u64 = 64 << 40;
+/// Chunks that must fit into the memory at once: one arrives while another is written.
+const CHUNKS_IN_MEMORY: u64 = 2;
+/// The longest label of a zone, in bytes: the longest label of a DNS name, because most are made from one.
+const ZONE_LEN_MAX: usize = 63;
+/// Beginnings of what p2pcp and its relatives take for remote storage.
+const REMOTE_SCHEMES: [&str; 5] = ["http://", "https://", "s3:", "appdepot:", "file://"];
+const EXAMPLE_TIME: &str = "20s";
+
+#[cfg(test)]
+mod tests;

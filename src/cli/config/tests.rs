@@ -1,0 +1,153 @@
+//! What command lines mean, from the words to the configuration.
+
+use super::super::Args;
+use super::*;
+
+/// The configuration of a command line, or its error's text.
+fn config(line: &str) -> Result<Config, String> {
+    let args = Args::read(line.split_whitespace().map(Into::into)).map_err(|e| e.to_string())?;
+    Config::from_args(&args.transfer).map_err(|e| e.to_string())
+}
+
+fn good(line: &str) -> Config {
+    config(line).unwrap_or_else(|e| panic!("{line:?} is refused: {e}"))
+}
+
+#[test]
+fn flags_decide_the_task() {
+    let (source, destination) = (PathBuf::from("/a"), PathBuf::from("/b"));
+    assert_eq!(good("--src /a").task, Task::Seed { source: source.clone() });
+    assert_eq!(good("-dst /b -peer-list x").task, Task::Pull { destination: destination.clone() });
+    assert_eq!(good("-src=/a --dst /b").task, Task::Copy { source, destination });
+    assert!(config("").unwrap_err().contains("--src DIR"));
+    assert!(config("--peer-list a").unwrap_err().contains("nothing to do"));
+}
+
+#[test]
+fn defaults_are_those_of_the_help() {
+    let config = good("--src /a");
+    assert_eq!(config.listen.to_string(), "[::]:10090");
+    assert_eq!(config.memory, Bytes(256 << 20));
+    assert_eq!(config.peer_wait_timeout, Duration::from_secs(20));
+    assert_eq!(config.transfer_idle_timeout, Some(Duration::from_secs(30)));
+    assert_eq!((config.seed_idle_timeout, config.chunk_size, config.zone.as_deref()), (None, None, None));
+    assert_eq!((config.symlinks, config.output), (SymlinkPolicy::Refuse, Output::Text));
+    assert!(!config.exit_complete && !config.verify_on_complete && !config.statistics && !config.verbose);
+}
+
+#[test]
+fn every_flag_reaches_the_configuration() {
+    let config = good(
+        "-dst local:/b -peer-list a,10.0.0.1 --peer-list [::1]:7,a -listen-addr 127.0.0.1:0 -exit-complete \
+         -chunk-size 1048576 -verify-on-complete=TRUE -transfer-idle-timeout 1m30s -peer-wait-timeout=5s \
+         -seed-idle-timeout 1h -statistics -verbose --output json --key-file - --symlinks skip --zone eu-1 --memory 1GiB",
+    );
+    let peers: Vec<String> = config.peers.iter().map(ToString::to_string).collect();
+    let expected = Config {
+        task: Task::Pull { destination: "/b".into() },
+        peers: config.peers.clone(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        chunk_size: Some(Bytes(1 << 20)),
+        symlinks: SymlinkPolicy::Skip,
+        key_file: Some("-".into()),
+        zone: Some("eu-1".into()),
+        memory: Bytes(1 << 30),
+        verify_on_complete: true,
+        exit_complete: true,
+        peer_wait_timeout: Duration::from_secs(5),
+        transfer_idle_timeout: Some(Duration::from_secs(90)),
+        seed_idle_timeout: Some(Duration::from_secs(3600)),
+        output: Output::Json,
+        statistics: true,
+        verbose: true,
+    };
+    assert_eq!(config, expected);
+    assert_eq!(peers, ["a:10090", "10.0.0.1:10090", "[::1]:7"]);
+}
+
+#[test]
+fn zero_turns_a_timeout_off_only_where_that_makes_sense() {
+    let config = good("--dst /b --transfer-idle-timeout 0 --seed-idle-timeout 0s");
+    assert_eq!((config.transfer_idle_timeout, config.seed_idle_timeout), (None, None));
+    assert!(self::config("--dst /b --peer-wait-timeout 0").unwrap_err().contains("such as 20s"));
+}
+
+#[test]
+fn switches_take_the_values_of_go() {
+    for (word, value) in [("", true), ("=1", true), ("=T", true), ("=false", false), ("=F", false), ("=0", false)] {
+        assert_eq!(good(&format!("-src /a -exit-complete{word}")).exit_complete, value, "{word}");
+    }
+    assert!(config("--src /a --verbose=yes").unwrap_err().contains("--verbose is true or false, not 'yes'"));
+}
+
+#[test]
+fn listen_addresses_are_understood_as_go_does() {
+    for (text, address) in [
+        (":7", "[::]:7"),
+        ("0.0.0.0:10090", "0.0.0.0:10090"),
+        ("[::1]:0", "[::1]:0"),
+        ("10.0.0.1", "10.0.0.1:10090"),
+        ("::1", "[::1]:10090"),
+        ("[::1]", "[::1]:10090"),
+    ] {
+        assert_eq!(good(&format!("--src /a --listen-addr {text}")).listen.to_string(), address);
+    }
+    for text in ["localhost:1", ":", ":65536", "10.0.0.1:", "7"] {
+        assert!(config(&format!("--src /a --listen-addr {text}")).unwrap_err().contains("--listen-addr"), "{text}");
+    }
+}
+
+#[test]
+fn refusals_name_the_flag_and_the_remedy() {
+    for (line, flag, remedy) in [
+        ("--src=", "--src", "a value is required"),
+        ("--src local:", "--src", "give it a path"),
+        ("--dst s3:bucket", "--dst", "local:s3:bucket"),
+        ("--src https://x/y", "--src", "local:https://x/y"),
+        ("--src /a --key-file=", "--key-file", "a value is required"),
+        ("--src /a --chunk-size 1000", "--chunk-size", "1.0 KiB to 128.0 MiB"),
+        ("--src /a --chunk-size 0", "--chunk-size", "1.0 KiB to 128.0 MiB"),
+        ("--src /a --chunk-size 129MiB", "--chunk-size", "1.0 KiB to 128.0 MiB"),
+        ("--src /a --chunk-size 16parsecs", "--chunk-size", "--chunk-size 16MiB"),
+        ("--src /a --memory 256", "--memory", "256MiB?"),
+        ("--src /a --memory 0", "--memory", "no unit"),
+        ("--src /a --memory 1MiB", "--memory", "64.0 MiB to"),
+        ("--src /a --memory 100MiB --chunk-size 64MiB", "--memory", "at least 128.0 MiB"),
+        ("--dst /b --transfer-idle-timeout 30", "--transfer-idle-timeout", "--transfer-idle-timeout 20s"),
+        ("--dst /b --seed-idle-timeout -5s", "--seed-idle-timeout", "does not start with a number"),
+        ("--dst /b --peer-list a,", "--peer-list", "a comma too many"),
+        ("--dst /b --peer-list a,b:x", "--peer-list", "\"b:x\""),
+        ("--src /a --zone a/b", "--zone", "letters, digits"),
+    ] {
+        let error = config(line).expect_err(line);
+        assert!(error.contains(flag) && error.contains(remedy), "{line:?} gives {error:?}");
+    }
+}
+
+#[test]
+fn a_path_with_a_colon_is_a_path() {
+    assert_eq!(good("--src /a:b --dst c:d").task, Task::Copy { source: "/a:b".into(), destination: "c:d".into() });
+    assert_eq!(good("--src local:s3:x").source(), Some(Path::new("s3:x")));
+}
+
+#[test]
+fn words_without_a_flag_are_refused_with_a_hint() {
+    for (line, hint) in
+        [("-verbose true -dst /x", "--verbose=true"), ("-src /a /b", "--src '/b'"), ("/data", "--src '/data'")]
+    {
+        let error = config(line).expect_err(line);
+        assert!(error.contains(hint), "{line:?} gives {error:?}");
+    }
+}
+
+#[test]
+fn flags_of_later_features_are_unknown() {
+    for flag in ["-compress-type=zstd", "--wait-host=a:1", "-peer-num-concurrent=2"] {
+        assert!(config(&format!("-src /a {flag}")).unwrap_err().contains("unexpected argument"), "{flag}");
+    }
+}
+
+#[test]
+fn a_flag_without_its_value_does_not_take_the_next_flag_for_it() {
+    assert!(config("-src -dst /x").unwrap_err().contains("--src <DIR>"));
+}

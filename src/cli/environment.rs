@@ -1,0 +1,66 @@
+//! The environment variables that strew knows, read once.
+//!
+//! Only two kinds of settings come from here: the swarm key, which must never stand on a command line, and the log's level,
+//! which one wants to turn up without changing a deployment's arguments.
+//!
+//! Invariant: nobody else in strew reads these variables, and the key is wiped from our memory when it is not needed any more
+//! (the process's environment itself stays readable to its owner).
+//!
+//! Not here: conventions that other crates and terminals follow by themselves (`NO_COLOR`, `TERM`).
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use super::config::UsageError;
+use crate::identity::KeySources;
+
+/// What the environment says.
+#[derive(Clone, Default)]
+pub struct Environment {
+    /// `STREW_KEY`: swarm keys themselves.
+    pub key: Option<Zeroizing<String>>,
+    /// `STREW_KEY_FILE`: the file with the swarm keys.
+    pub key_file: Option<PathBuf>,
+    /// `STREW_LOG`: the log's filter.
+    pub log: Option<String>,
+}
+
+impl Environment {
+    /// Reads the variables of this process.
+    ///
+    /// # Errors
+    /// [`UsageError::NotText`] for a key or a filter that is not UTF-8.
+    pub fn read() -> Result<Self, UsageError> {
+        let text = |name| std::env::var_os(name).map(|value| as_text(name, value)).transpose();
+        Ok(Self {
+            key: text("STREW_KEY")?.map(Zeroizing::new),
+            key_file: std::env::var_os("STREW_KEY_FILE").map(PathBuf::from),
+            log: text("STREW_LOG")?,
+        })
+    }
+
+    /// Where keys may be found, `--key-file` included.
+    #[must_use]
+    pub fn key_sources(&self, file_flag: Option<PathBuf>) -> KeySources {
+        KeySources { file_flag, env_value: self.key.clone(), env_file: self.key_file.clone() }
+    }
+}
+
+fn as_text(name: &'static str, value: OsString) -> Result<String, UsageError> {
+    // The value is not shown: it may be a key with one wrong byte.
+    value.into_string().map_err(|_| UsageError::NotText { name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+
+    #[test]
+    fn a_value_that_is_not_text_is_refused_without_showing_it() {
+        let error = as_text("STREW_KEY", OsString::from_vec(b"strew1-a\xff".to_vec())).unwrap_err().to_string();
+        assert!(error.contains("STREW_KEY") && !error.contains("strew1-a"), "{error}");
+    }
+}

@@ -1,0 +1,353 @@
+//! What a run tells to programs: one JSON object a line (`--output json`).
+//!
+//! One vocabulary for everything that is worth telling, and people read sentences made of the same events, so the two can
+//! never tell different stories. `docs/events.md` documents every field; a test holds the two together.
+//!
+//! Invariant: a line is written whole or not at all, fields are only ever added while [`SCHEMA`] stays the same, byte counts
+//! are integers, and a path that is not UTF-8 is told without loss.
+//!
+//! Not here: when an event is due ([`super::Reporter`]), and the clock, which is passed in.
+
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::exit::ExitCode;
+use crate::node::{Phase, Snapshot};
+
+/// The version of the schema, in every line as `v`. It changes when a field is taken away or changes its meaning.
+pub const SCHEMA: u32 = 1;
+
+/// An event with its frame, as it stands on a line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// [`SCHEMA`].
+    pub v: u32,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub ts: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Something worth telling.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The node listens; the first event of a run that gets so far.
+    Start(Start),
+    /// It is known what is replicated.
+    Manifest(Manifest),
+    /// A neighbour came, went, or was refused.
+    Peer(Peer),
+    /// How far it is.
+    Progress(Progress),
+    /// Every byte is there, verified, durable and under its final name.
+    Complete(Complete),
+    /// Something that the user should know, and that does not end the run.
+    Warning(Warning),
+    /// Why the run ends.
+    Error(Failure),
+    /// The totals; the last event of a run that had a [`Event::Start`].
+    Summary(Summary),
+}
+
+/// The node listens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// The version of strew.
+    pub version: String,
+    /// What the node is to do.
+    pub role: Role,
+    /// The public id of the swarm.
+    pub swarm: String,
+    /// The hash of this node's certificate key.
+    pub identity: String,
+    /// The UDP address that it listens on.
+    pub listen: String,
+    /// What it publishes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<EventPath>,
+    /// Where the content goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<EventPath>,
+    /// The peers of the peer list, each with its port.
+    pub peers: Vec<String>,
+}
+
+/// What a node is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Publish a source.
+    Seed,
+    /// Fetch from peers, and serve.
+    Pull,
+    /// Publish a source and replicate it into a directory of this machine.
+    Copy,
+}
+
+/// What is replicated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The content id.
+    pub content: String,
+    /// Regular files.
+    pub files: u64,
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// Chunks.
+    pub chunks: u32,
+    /// Bytes of a chunk; the last one may be shorter.
+    pub chunk_size: u64,
+}
+
+/// A neighbour came, went, or was refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Which of the three.
+    pub state: PeerState,
+    /// Its UDP address.
+    pub address: String,
+    /// The hash of its certificate key, once it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// Why it went or was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Neighbours connected after this.
+    pub peers: u32,
+}
+
+/// What became of a neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerState {
+    /// It is authenticated and takes part.
+    Connected,
+    /// It is gone.
+    Disconnected,
+    /// It never took part, or does not any more: another key, another content, bad chunks.
+    Refused,
+}
+
+/// How far it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What the node is busy with.
+    pub phase: PhaseName,
+    /// Bytes that are here and verified; in the phase `verifying` bytes that are read back.
+    pub bytes_done: u64,
+    /// Bytes of the content; 0 until the manifest is known.
+    pub bytes_total: u64,
+    /// Chunks that are here and verified.
+    pub chunks_done: u32,
+    /// Chunks of the content; 0 until the manifest is known.
+    pub chunks_total: u32,
+    /// Smoothed rate of what the phase is about: bytes that come, are read back, or (serving) go.
+    pub bytes_per_second: u64,
+    /// Milliseconds until the phase is over at that rate; absent while it cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta_ms: Option<u64>,
+    /// Neighbours connected now.
+    pub peers: u32,
+    /// Bytes of chunks that came from neighbours.
+    pub received: u64,
+    /// Bytes of chunks that were read from a source on this machine.
+    pub copied: u64,
+    /// Bytes of chunks that went to neighbours.
+    pub uploaded: u64,
+}
+
+/// What a node is busy with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // the variants are those of `Phase`, which documents them
+pub enum PhaseName {
+    Connecting,
+    Manifest,
+    Transferring,
+    EndGame,
+    Finishing,
+    Verifying,
+    Serving,
+}
+
+/// Every byte is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Complete {
+    /// The content id.
+    pub content: String,
+    /// Regular files.
+    pub files: u64,
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// Bytes that were there before this run.
+    pub bytes_kept: u64,
+    /// Milliseconds since the start of the run.
+    pub elapsed_ms: u64,
+    /// Whether everything was read back and compared (`--verify-on-complete`).
+    pub read_back: bool,
+}
+
+/// Something that the user should know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Warning {
+    /// What, in a sentence.
+    pub message: String,
+    /// The file that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<EventPath>,
+}
+
+/// Why the run ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The exit code that follows.
+    pub exit_code: u8,
+    /// What went wrong and what helps, in a sentence.
+    pub message: String,
+}
+
+/// The totals of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The exit code that follows.
+    pub exit_code: u8,
+    /// Milliseconds since the start of the run.
+    pub elapsed_ms: u64,
+    /// Bytes that are here and verified.
+    pub bytes_done: u64,
+    /// Bytes of the content.
+    pub bytes_total: u64,
+    /// Bytes that were here before this run.
+    pub bytes_kept: u64,
+    /// Bytes of chunks that came from neighbours.
+    pub received: u64,
+    /// Bytes of chunks that were read from a source on this machine.
+    pub copied: u64,
+    /// Bytes of chunks that went to neighbours.
+    pub uploaded: u64,
+    /// Chunks that went to neighbours.
+    pub chunks_uploaded: u64,
+    /// Chunks that were thrown away because they did not match their signed digest.
+    pub chunks_bad: u64,
+    /// Neighbours that were connected at any time.
+    pub peers_seen: u32,
+    /// How many times a publisher sent the whole content; absent for everybody else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publisher_copies: Option<f64>,
+    /// The totals of each source (`--statistics`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceTotals>,
+}
+
+/// What one source gave and took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SourceTotals {
+    /// Its UDP address, or `local` for a path on this machine.
+    pub name: String,
+    /// Bytes of chunks that came from it.
+    pub received: u64,
+    /// Chunks that came from it.
+    pub chunks_received: u64,
+    /// Bytes of chunks that went to it.
+    pub uploaded: u64,
+    /// Chunks that went to it.
+    pub chunks_uploaded: u64,
+}
+
+/// A path, without loss.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventPath {
+    /// The path. When `hex` is there, bytes that are not UTF-8 are shown as `\xNN`, which is for reading only.
+    pub path: String,
+    /// The bytes of a path that is not UTF-8, in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hex: Option<String>,
+}
+
+impl From<&Path> for EventPath {
+    fn from(path: &Path) -> Self {
+        let bytes = path.as_os_str().as_bytes();
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            return Self { path: text.to_owned(), hex: None };
+        }
+        let mut shown = String::new();
+        for part in bytes.utf8_chunks() {
+            shown.push_str(part.valid());
+            shown.extend(part.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+        }
+        Self { path: shown, hex: Some(data_encoding::HEXLOWER.encode(bytes)) }
+    }
+}
+
+impl From<Phase> for PhaseName {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Connecting => Self::Connecting,
+            Phase::Manifest => Self::Manifest,
+            Phase::Transferring => Self::Transferring,
+            Phase::EndGame => Self::EndGame,
+            Phase::Finishing => Self::Finishing,
+            Phase::Verifying => Self::Verifying,
+            Phase::Serving => Self::Serving,
+        }
+    }
+}
+
+impl Summary {
+    /// The totals of a run that ends with `code` after `elapsed_ms` milliseconds.
+    #[must_use]
+    pub fn new(code: ExitCode, elapsed_ms: u64, totals: &Snapshot, sources: Vec<SourceTotals>) -> Self {
+        Self {
+            exit_code: code.number(),
+            elapsed_ms,
+            bytes_done: totals.bytes_done.0,
+            bytes_total: totals.bytes_total.0,
+            bytes_kept: totals.bytes_kept.0,
+            received: totals.received.0,
+            copied: totals.copied.0,
+            uploaded: totals.uploaded.0,
+            chunks_uploaded: totals.chunks_uploaded,
+            chunks_bad: totals.chunks_bad,
+            peers_seen: totals.peers_seen,
+            publisher_copies: totals.publisher_copies(),
+            sources,
+        }
+    }
+}
+
+/// Writes events as lines.
+pub struct EventWriter<W: Write> {
+    /// `None` once nobody reads any more.
+    out: Option<W>,
+}
+
+impl<W: Write> EventWriter<W> {
+    /// A writer of lines to `out`.
+    pub const fn new(out: W) -> Self {
+        Self { out: Some(out) }
+    }
+
+    /// Writes one event with the time `ts`, in milliseconds since 1970. A reader that went away is no reason to end a
+    /// transfer, so after the first failure nothing is written any more.
+    pub fn write(&mut self, ts: u64, event: &Event) {
+        let Some(out) = &mut self.out else { return };
+        if write_line(out, ts, event).is_err() {
+            self.out = None;
+        }
+    }
+}
+
+fn write_line(out: &mut impl Write, ts: u64, event: &Event) -> io::Result<()> {
+    let mut line = serde_json::to_vec(&Line { v: SCHEMA, ts, event: event.clone() })?;
+    line.push(b'\n');
+    out.write_all(&line)?;
+    out.flush()
+}
+
+#[cfg(test)]
+mod tests;
