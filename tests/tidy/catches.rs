@@ -130,6 +130,16 @@ fn tasks_start_only_where_one_looks_for_them() {
     catches("src/cli/mod.rs", "fn f() { tokio::task::spawn(work); }", 2, "starts a task");
     spares("src/store/pool.rs", "fn f() { tokio::task::spawn_blocking(work) }");
     spares("src/node/mod.rs", "fn f() { tokio::spawn(work) }");
+    spares("src/store/pool.rs", "mod tests { fn f() { tokio::spawn(work) } }");
+    spares("src/store/pool/tests.rs", "fn f() { tokio::spawn(work) }");
+    catches("src/store/pool.rs", "mod tests {}\nfn f() { tokio::spawn(work) }", 3, "starts a task");
+}
+
+#[test]
+fn only_the_codec_knows_the_library_behind_it() {
+    catches("src/wire/mod.rs", "use bincode::Encode;", 2, "bincode");
+    catches("src/store/journal.rs", "let bytes = bincode::encode_to_vec(x, y);", 2, "bincode");
+    spares("src/wire/codec.rs", "use bincode::Encode;");
 }
 
 #[test]

@@ -19,6 +19,8 @@ const SHELL: [&str; 5] = ["identity", "store", "net", "discovery", "origin"];
 const NEXT_DOOR: [(&str, &str); 2] = [("net", "store"), ("net", "identity")];
 /// The rooms above `node`; `cli` comes last, because it starts the others.
 const ABOVE: [&str; 3] = ["proxy", "admin", "cli"];
+/// The one file that knows the library behind the encoding, so that it can be replaced by another one.
+const CODEC: &str = "src/wire/codec.rs";
 /// The only rooms that may start a task: whoever looks for what runs concurrently has three places to look.
 const SPAWNING: [&str; 3] = ["node", "net", "discovery"];
 
@@ -102,12 +104,18 @@ pub(crate) fn check(source: &Source, found: &mut Vec<Violation>) {
     if PURE.contains(&room) {
         words(source, &tokens, found);
     }
+    for token in tokens.iter().filter(|token| token.text == "bincode" && source.path != CODEC) {
+        let remedy = "use what wire/codec.rs offers, so that the library can be replaced there";
+        found.push(Violation::new(source, token.line, format!("`bincode` outside {CODEC}"), remedy));
+    }
 }
 
 /// A path as it stands in the code, made absolute: `crate`, `std` or another crate first.
 struct Used {
     path: Vec<String>,
     line: usize,
+    /// Whether a module of tests holds it.
+    in_tests: bool,
 }
 
 fn direction(source: &Source, room: &str, used: &Used, found: &mut Vec<Violation>) {
@@ -124,7 +132,7 @@ fn effects(source: &Source, room: &str, used: &Used, found: &mut Vec<Violation>)
     let Some((first, rest)) = used.path.split_first() else { return };
     let tail = rest.join("::");
     let reaches = |name: &str| tail == name || tail.strip_prefix(name).is_some_and(|more| more.starts_with("::"));
-    if first == "tokio" && (tail == "spawn" || tail == "task::spawn") && !SPAWNING.contains(&room) {
+    if first == "tokio" && (tail == "spawn" || tail == "task::spawn") && !SPAWNING.contains(&room) && !used.in_tests {
         let remedy = "return a future, and let `node`, `net` or `discovery` run it";
         found.push(Violation::new(source, used.line, format!("`{room}` starts a task"), remedy));
     }
@@ -191,7 +199,8 @@ fn paths(source: &Source, tokens: &[Token<'_>]) -> Vec<Used> {
             let mut trees = Vec::new();
             unfold(tokens, at, Vec::new(), &mut trees);
             let here: Vec<String> = here.collect();
-            found.extend(trees.into_iter().map(|(path, line)| Used { path: absolute(&here, path), line }));
+            let in_tests = here.iter().any(|module| module == "tests");
+            found.extend(trees.into_iter().map(|(path, line)| Used { path: absolute(&here, path), line, in_tests }));
         }
     }
     found
