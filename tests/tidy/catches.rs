@@ -201,8 +201,11 @@ fn a_silenced_lint_needs_a_reason() {
 
 #[test]
 fn a_file_without_a_header_is_caught() {
-    let source = Source::new("src/node/mod.rs", "use std::fmt;\n");
-    assert!(violations(&source).iter().any(|v| v.what.contains("header")));
+    let lacks =
+        |path: &str| violations(&Source::new(path, "use std::fmt;\n")).iter().any(|v| v.what.contains("header"));
+    assert!(lacks("src/node/mod.rs"));
+    assert!(lacks("tests/transfer.rs"));
+    assert!(!lacks("src/node/tests.rs"), "its header is that of the file beside it");
 }
 
 #[test]
