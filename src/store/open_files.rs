@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Descriptors by entry, the least recently used closed first.
+/// Descriptors by a key of the owner's choice, the least recently used closed first.
 #[derive(Debug)]
 pub(super) struct OpenFiles {
     inner: Mutex<Inner>,
@@ -21,7 +21,7 @@ pub(super) struct OpenFiles {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Entry index → descriptor and when it was last used.
+    /// Key → descriptor and when it was last used.
     files: BTreeMap<usize, (Arc<OwnedFd>, u64)>,
     uses: u64,
 }
@@ -31,33 +31,33 @@ impl OpenFiles {
         Self { inner: Mutex::default(), capacity }
     }
 
-    /// The descriptor of an entry, if it is open.
-    pub(super) fn find(&self, entry: usize) -> Option<Arc<OwnedFd>> {
+    /// The descriptor of this key, if it is open.
+    pub(super) fn find(&self, key: usize) -> Option<Arc<OwnedFd>> {
         let mut inner = self.lock();
         inner.uses += 1;
         let now = inner.uses;
-        let (file, used) = inner.files.get_mut(&entry)?;
+        let (file, used) = inner.files.get_mut(&key)?;
         *used = now;
         Some(Arc::clone(file))
     }
 
-    /// Keeps the descriptor of an entry and hands out a share of it.
-    pub(super) fn keep(&self, entry: usize, file: OwnedFd) -> Arc<OwnedFd> {
+    /// Keeps the descriptor of this key and hands out a share of it.
+    pub(super) fn keep(&self, key: usize, file: OwnedFd) -> Arc<OwnedFd> {
         let file = Arc::new(file);
         let mut inner = self.lock();
         inner.uses += 1;
         let now = inner.uses;
-        if inner.files.len() >= self.capacity && !inner.files.contains_key(&entry) {
-            let oldest = inner.files.iter().min_by_key(|(_, (_, used))| *used).map(|(entry, _)| *entry);
-            oldest.and_then(|entry| inner.files.remove(&entry));
+        if inner.files.len() >= self.capacity && !inner.files.contains_key(&key) {
+            let oldest = inner.files.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key);
+            oldest.and_then(|key| inner.files.remove(&key));
         }
-        inner.files.insert(entry, (Arc::clone(&file), now));
+        inner.files.insert(key, (Arc::clone(&file), now));
         file
     }
 
-    /// Closes the descriptor of an entry, as soon as nobody reads from it.
-    pub(super) fn close(&self, entry: usize) {
-        self.lock().files.remove(&entry);
+    /// Closes the descriptor of this key, as soon as nobody reads from it.
+    pub(super) fn close(&self, key: usize) {
+        self.lock().files.remove(&key);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {

@@ -23,7 +23,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, fdatasync, openat, renameat, unlinkat};
 
 pub use image::StoredContent;
-pub(super) use image::{Image, Reading, read};
+pub(super) use image::{Image, read};
 pub(super) use record::Record;
 
 use super::confine::FILE_FLAGS;
@@ -83,6 +83,7 @@ impl Journal {
         }
         journal.sync()?;
         renameat(&state, NEW_NAME, &state, NAME)?;
+        rustix::fs::fsync(&state)?;
         Ok(journal)
     }
 
@@ -121,8 +122,10 @@ impl Journal {
 
 /// Removes the journal, so that nothing on the disk is vouched for until a new one is written.
 pub(super) fn discard(state: impl AsFd) -> io::Result<()> {
-    match unlinkat(state, NAME, AtFlags::empty()) {
+    match unlinkat(&state, NAME, AtFlags::empty()) {
         Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+        // Somebody made a folder of this name; an empty one is no loss.
+        Err(rustix::io::Errno::ISDIR) => Ok(unlinkat(&state, NAME, AtFlags::REMOVEDIR)?),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,3 +1,4 @@
+use super::image::Reading;
 use super::record::file_header;
 use super::*;
 use crate::store::stamp::Stamp;
