@@ -14,6 +14,7 @@ use crate::swarm::Swarm;
 use crate::swarm::event::{Output, SourceId};
 use crate::swarm::picker::pick;
 use crate::swarm::source::{Fetching, Source, smooth};
+use crate::swarm::window::Sample;
 use crate::units::Time;
 
 /// Rate in bytes per second below which a request looks lost while nothing has been measured: 1 MiB/s, a slow office line.
@@ -65,7 +66,7 @@ impl Swarm {
         self.outputs.push_back(Output::Cancel { source: id, asked });
     }
 
-    pub(super) fn on_arriving(&mut self, now: Time, id: SourceId, asked: ChunkId, chunk: ChunkId) {
+    pub(super) fn on_arriving(&mut self, id: SourceId, asked: ChunkId, chunk: ChunkId) {
         let Some(source) = self.board.source_mut(id) else { return };
         let Some(fetching) = source.fetching(asked) else { return };
         if fetching.cancelled {
@@ -73,9 +74,6 @@ impl Swarm {
         }
         let (expected, exact) = (fetching.chunk, fetching.exact);
         fetching.arriving = true;
-        let delay = now.since(fetching.since);
-        source.round_trip = Some(source.round_trip.map_or(delay, |least| least.min(delay)));
-
         let here = self.board.have().contains(chunk) || self.board.is_verifying(chunk);
         let redirected = chunk != expected;
         if here || redirected && (exact || self.is_coming_from_elsewhere(id, chunk)) {
@@ -117,8 +115,10 @@ impl Swarm {
         source.refusals = 0;
         smooth(&mut source.fetch_time, took);
         smooth(&mut self.fetch_time, took);
-        let round_trip = source.round_trip.unwrap_or(took);
-        source.window.on_fetched(now, waiting, round_trip);
+        let least = source.least_time.map_or(took, |least| least.min(took));
+        source.least_time = Some(least);
+        let sample = Sample { waiting, others: source.outstanding(), took, least };
+        source.window.on_fetched(now, &sample);
     }
 
     pub(super) fn on_verified(&mut self, now: Time, chunk: ChunkId) {

@@ -52,8 +52,8 @@ pub(super) struct Source {
     pub(super) fetch_time: Option<Duration>,
     /// Smoothed time from our first byte of a chunk to the acknowledgement of the last.
     pub(super) upload_time: Option<Duration>,
-    /// Shortest time from a request to the beginning of its answer.
-    pub(super) round_trip: Option<Duration>,
+    /// Shortest time from our request to its last byte.
+    pub(super) least_time: Option<Duration>,
 }
 
 impl Source {
@@ -77,7 +77,7 @@ impl Source {
             queued: 0,
             fetch_time: None,
             upload_time: None,
-            round_trip: None,
+            least_time: None,
         }
     }
 

@@ -152,7 +152,7 @@ impl Swarm {
             let upload = Upload { source: waiting.source, chunk, since: now, has_turn: true };
             self.uploader.active.insert(waiting.request, upload);
             self.uploader.turns += 1;
-            let behind = u32::try_from(self.uploader.queue.len()).unwrap_or(u32::MAX);
+            let behind = u32::try_from(self.uploader.queue.len() + self.uploader.turns - 1).unwrap_or(u32::MAX);
             self.outputs.push_back(Output::Send { request: waiting.request, chunk, waiting: behind });
         }
     }

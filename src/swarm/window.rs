@@ -41,23 +41,37 @@ impl Window {
         self.size
     }
 
-    /// Takes in that a chunk came while `waiting` requests waited at the source, over a path of this round trip.
-    pub(super) fn on_fetched(&mut self, now: Time, waiting: u32, round_trip: Duration) {
+    /// Takes in a finished request.
+    pub(super) fn on_fetched(&mut self, now: Time, sample: &Sample) {
+        let quick = sample.took < 2 * sample.least;
         if self.slow_start {
-            self.slow_start = waiting == 0;
-        } else if now.since(self.changed) < 2 * round_trip {
+            self.slow_start = sample.waiting <= sample.others && quick;
+        } else if now.since(self.changed) < 2 * sample.least {
             return; // the last change has not shown its effect yet
         }
         let before = self.size;
-        if waiting == 0 {
+        if self.slow_start || sample.waiting == 0 && quick {
             self.size = (self.size + 1).min(self.max);
-        } else if waiting > CROWDED {
+        } else if sample.waiting > sample.others + CROWDED {
             self.size = (self.size - 1).max(1);
         }
         if self.size != before {
             self.changed = now;
         }
     }
+}
+
+/// What a finished request shows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sample {
+    /// Requests unfinished at the source when it answered.
+    pub(super) waiting: u32,
+    /// Our own other requests to it.
+    pub(super) others: u32,
+    /// Time from the request to its last byte.
+    pub(super) took: Duration,
+    /// The least such time.
+    pub(super) least: Duration,
 }
 
 #[cfg(test)]
