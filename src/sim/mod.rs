@@ -1,1 +1,33 @@
-//! Many swarms on a virtual clock.
+//! The simulator: many real swarms on a virtual clock.
+//!
+//! It runs the very machines that the node runs, so that a rule is judged by what it does to the makespan and not by how it
+//! looks. Links are modelled as what bounds a transfer: each machine has an uplink shared in turns by its uploads and a downlink that
+//! takes what comes in order, and between any two lies a delay. That is cheap enough to try thousands of seeds.
+//!
+//! Invariant: a scenario and a seed determine the run to the last event; the trace's hash says so.
+//!
+//! Not here: packet loss, congestion control, processors and disks. Read its figures as a ceiling for the policy, not as a
+//! forecast; they leave a transport's ramp and losses to tests on real sockets.
+
+mod effects;
+mod graph;
+mod link;
+mod queue;
+mod report;
+mod scenario;
+#[cfg(test)]
+mod tests;
+mod transfer;
+mod world;
+
+pub use report::{Report, Shortfall};
+pub use scenario::{Host, Rate, Scenario, Shape};
+
+/// Runs `scenario` with the chance that `seed` stands for.
+///
+/// # Panics
+/// When the content cannot be cut as the scenario says, or when a machine's invariant is broken and `scenario.check` is set.
+#[must_use]
+pub fn run(scenario: &Scenario, seed: u64) -> Report {
+    world::World::new(scenario, seed).run()
+}

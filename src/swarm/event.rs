@@ -4,7 +4,7 @@
 //! (the node, the simulator) turns outputs into effects and their results into inputs; nothing else passes between them.
 //!
 //! A chunk's way through a leecher: `Fetch` → `Arriving` → `Fetched` → `Verified` → `Announce`. Through whoever serves it:
-//! `Requested` → `Send` → `Sent`.
+//! `Requested` → `Send` → (`Written`) → `Sent`.
 //!
 //! Invariant: every `Fetch` ends in exactly one of `Fetched` or `Refused` (or with its source in `Left`), every `Fetched` in
 //! exactly one of `Verified` or `Corrupt`, and every `Requested` in exactly one `Send` + `Sent`, one `Reject`, or `Withdrawn`.
@@ -89,6 +89,12 @@ pub enum Input {
     /// A neighbour does not want its answer any more, and nothing of it was sent yet.
     Withdrawn {
         /// The request.
+        request: RequestId,
+    },
+    /// The last byte of an upload was handed to the transport: its turn is free for the next one, though `Sent` is still to
+    /// come. Optional, and what fills a long path: without it a turn lasts until the other side has acknowledged everything.
+    Written {
+        /// The request that it answers.
         request: RequestId,
     },
     /// An upload ended, so its turn is free.

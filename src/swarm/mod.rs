@@ -1,4 +1,212 @@
-//! The swarm: a state machine per content that decides who gives which chunk to whom.
-mod event;
+//! The swarm: a state machine per content that decides who gives which chunk to whom, and when.
+//!
+//! Sans I/O, because the same decisions must be run by the node on real connections and by the simulator a thousand times on a
+//! virtual clock. The rules together (rarest first, one outstanding chunk per neighbour, the most deprived served first, no
+//! second copy before everything has left once) keep every uplink busy with something that somebody lacks.
+//!
+//! Invariant: what `event` promises about every request; [`Swarm::check_invariants`] states the rest.
+//!
+//! Not here: any rule. This file wires the parts: what is known (`board`, `source`), what we ask (`requester`, `picker`, `window`,
+//! `endgame`), what we give (`uploader`, `firstpass`), what we tell (`announce`), whom we stop believing (`blame`).
 
+mod announce;
+mod blame;
+mod board;
+mod config;
+mod endgame;
+mod event;
+mod firstpass;
+mod picker;
+mod requester;
+mod source;
+#[cfg(test)]
+mod tests;
+mod uploader;
+mod view;
+mod window;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+pub use config::Config;
 pub use event::{Input, Outcome, Output, Profile, RequestId, SourceId, Zone};
+pub use view::{Phase, SourceView, Tally};
+
+use crate::bitfield::Bitfield;
+use crate::chunk::{ChunkId, Layout};
+use crate::units::{Rng, Time};
+use announce::Announcer;
+use board::Board;
+use firstpass::FirstPass;
+use source::Source;
+use uploader::Uploader;
+
+/// One content's state machine.
+///
+/// Give it every [`Input`] as it happens with [`handle`](Self::handle), in the order of time; then call [`poll`](Self::poll) until it
+/// returns `None` and carry out what it returns; then ask [`deadline`](Self::deadline) and, when that moment comes before another
+/// input, hand in [`Input::Tick`]. It never blocks, and its work per input grows with the number of neighbours, not with that
+/// of chunks (but for whole bitfields and departures).
+#[derive(Debug)]
+pub struct Swarm {
+    config: Config,
+    board: Board,
+    uploader: Uploader,
+    /// Only a publisher has one.
+    first_pass: Option<FirstPass>,
+    announcer: Announcer,
+    tally: Tally,
+    /// Smoothed time from a request to its last byte, over all sources.
+    fetch_time: Option<Duration>,
+    /// Whether `Complete` was said, and still holds.
+    complete: bool,
+    outputs: VecDeque<Output>,
+    rng: Rng,
+}
+
+impl Swarm {
+    /// The machine of a content cut as `layout`, of which this machine holds `have`. Equal seeds and inputs give equal outputs.
+    ///
+    /// # Panics
+    /// When `have` is a set of another layout.
+    #[must_use]
+    pub fn new(layout: Layout, have: Bitfield, config: Config, seed: u64) -> Self {
+        assert_eq!(have.layout(), layout, "what is held belongs to the layout");
+        let board = Board::new(have);
+        let mut swarm = Self {
+            first_pass: config.publisher.then(|| FirstPass::new(layout, &board)),
+            announcer: Announcer::new(config.announce_delay_min, config.announce_delay_max),
+            uploader: Uploader::default(),
+            tally: Tally::default(),
+            fetch_time: None,
+            complete: false,
+            outputs: VecDeque::new(),
+            rng: Rng::with_seed(seed),
+            config,
+            board,
+        };
+        swarm.conclude();
+        swarm
+    }
+
+    /// Takes in something that happened at `now`, which is never earlier than in the call before.
+    pub fn handle(&mut self, now: Time, input: Input) {
+        match input {
+            Input::Joined { source, profile } => self.on_joined(source, profile),
+            Input::Left { source } => self.on_left(source),
+            Input::Holds { source, chunks } => self.on_holds(source, chunks),
+            Input::Haves { source, chunks } => self.on_haves(source, &chunks),
+            Input::Requested { source, request, chunk, exact } => self.on_requested(source, request, chunk, exact),
+            Input::Withdrawn { request } => self.on_withdrawn(request),
+            Input::Written { request } => self.on_written(request),
+            Input::Sent { request, outcome } => self.on_sent(now, request, outcome),
+            Input::Arriving { source, asked, chunk } => self.on_arriving(source, asked, chunk),
+            Input::Fetched { source, asked, chunk, waiting } => self.on_fetched(now, source, asked, chunk, waiting),
+            Input::Refused { source, asked } => self.on_refused(now, source, asked),
+            Input::Verified { source: _, chunk } => self.on_verified(now, chunk),
+            Input::Corrupt { source, chunk } => self.on_corrupt(now, source, chunk),
+            Input::Lost { chunk } => self.on_lost(chunk),
+            Input::Tick => self.on_tick(now),
+        }
+        if let Some(chunks) = self.announcer.flush(now) {
+            self.outputs.push_back(Output::Announce { chunks });
+        }
+        self.conclude();
+        self.fill(now);
+        self.serve(now);
+    }
+
+    /// The next thing to do, in order; `None` until there is another input.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to hand in [`Input::Tick`] if nothing else happens before.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        [self.announcer.due(), self.next_pause_end(), self.next_hedge(), self.next_overdue()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn on_joined(&mut self, id: SourceId, profile: Profile) {
+        assert!(self.board.source(id).is_none(), "a source's id is not used twice: {id:?}");
+        self.board.join(id, Source::new(self.board.layout(), profile, &self.config));
+    }
+
+    fn on_left(&mut self, id: SourceId) {
+        self.uploader.on_left(id);
+        if self.board.leave(id).is_some()
+            && let Some(pass) = &mut self.first_pass
+        {
+            pass.on_left(&self.board, id);
+        }
+    }
+
+    fn on_holds(&mut self, id: SourceId, chunks: Bitfield) {
+        let Some(source) = self.board.source_mut(id) else { return };
+        source.distrusted = false;
+        source.refusals = 0;
+        self.replace(id, chunks);
+    }
+
+    fn on_haves(&mut self, id: SourceId, chunks: &[ChunkId]) {
+        if self.board.source(id).is_none_or(|source| source.distrusted) {
+            return;
+        }
+        for &chunk in chunks {
+            if self.board.learn(id, chunk)
+                && let Some(pass) = &mut self.first_pass
+            {
+                pass.refresh(&self.board, chunk);
+            }
+        }
+    }
+
+    fn on_tick(&mut self, now: Time) {
+        self.board.end_pauses(now);
+        self.give_up_claims(now);
+        self.free_overdue_turns(now);
+    }
+
+    fn on_lost(&mut self, chunk: ChunkId) {
+        if !self.board.lose(chunk) {
+            return;
+        }
+        self.complete = false;
+        self.announcer.remove(chunk);
+        if let Some(pass) = &mut self.first_pass {
+            pass.refresh(&self.board, chunk);
+        }
+    }
+
+    /// Replaces what is known of a source, in all that depends on it.
+    fn replace(&mut self, id: SourceId, chunks: Bitfield) {
+        self.board.replace(id, chunks);
+        if let Some(pass) = &mut self.first_pass {
+            pass.refresh_all(&self.board);
+        }
+    }
+
+    /// Says once that everything is here.
+    fn conclude(&mut self) {
+        if self.board.have().is_full() && !self.complete {
+            self.complete = true;
+            self.outputs.push_back(Output::Complete);
+        }
+    }
+
+    /// Checks everything that must hold between two inputs, at the cost of a walk over all chunks and sources.
+    ///
+    /// # Panics
+    /// When something does not hold: a bug of this machine.
+    pub fn check_invariants(&self) {
+        self.board.check_invariants();
+        self.uploader.check_invariants(&self.board, &self.config);
+        if let Some(pass) = &self.first_pass {
+            pass.check_invariants(&self.board);
+        }
+        assert_eq!(self.complete, self.board.have().is_full(), "completion is said when it is reached");
+    }
+}

@@ -1,0 +1,216 @@
+//! Effects: what a machine's outputs do to the world, and what the world tells it.
+//!
+//! The same translation that the node makes with connections and files, with events instead.
+//!
+//! Invariant: a machine is told of a connection only between its `Joined` and its `Left`, as the vocabulary promises.
+//!
+//! Not here: decisions.
+
+use std::rc::Rc;
+
+use crate::chunk::ChunkId;
+use crate::sim::link::{request_id, request_key};
+use crate::sim::queue::{Event, Key};
+use crate::sim::transfer::Serving;
+use crate::sim::world::World;
+use crate::swarm::{Input, Outcome, Output, SourceId};
+
+/// Bytes of a request: stream, content, chunk, ranges.
+const REQUEST_BYTES: u64 = 12;
+/// Bytes around a chunk: header and trailer.
+const ANSWER_BYTES: u64 = 24;
+/// Bytes of a have: a delta.
+const HAVE_BYTES: u64 = 3;
+/// Bytes of any control message beside what it says: length, kind, content.
+const FRAME_BYTES: u64 = 8;
+
+impl World<'_> {
+    /// Gives `host` an input, carries out what it asks for, and sees to its next deadline.
+    pub(super) fn tell(&mut self, host: usize, input: Input) {
+        let now = self.queue.now();
+        let Some(swarm) = &mut self.hosts[host].swarm else { return };
+        swarm.handle(now, input);
+        if self.scenario.check {
+            swarm.check_invariants();
+        }
+        while let Some(output) = self.hosts[host].swarm.as_mut().and_then(|swarm| swarm.poll()) {
+            self.carry_out(host, output);
+        }
+        self.note_first_pass(host);
+        let state = &mut self.hosts[host];
+        if let Some(at) = state.swarm.as_ref().and_then(|swarm| swarm.deadline()).map(|at| at.max(now))
+            && state.wake.is_none_or(|due| at < due)
+        {
+            state.wake = Some(at);
+            self.queue.push(at, Event::Wake { host });
+        }
+    }
+
+    fn carry_out(&mut self, host: usize, output: Output) {
+        let now = self.queue.now();
+        let arrival = now + self.delay();
+        match output {
+            Output::Fetch { source: SourceId(connection), chunk, exact } => {
+                let side = self.side(connection, host);
+                let key = self.transfers.begin(connection, side, chunk, exact);
+                self.connections[connection as usize].asking[usize::from(side)].push((chunk, key));
+                self.control += REQUEST_BYTES;
+                self.queue.push(arrival, Event::Request { key });
+            }
+            Output::Cancel { source: SourceId(connection), asked } => {
+                let side = usize::from(self.side(connection, host));
+                let asking = &self.connections[connection as usize].asking[side];
+                let Some(key) = asking.iter().find(|(chunk, _)| *chunk == asked).map(|(_, key)| *key) else { return };
+                self.control += FRAME_BYTES;
+                self.queue.push(now, Event::Refuse { key });
+                self.queue.push(arrival, Event::Withdraw { key });
+            }
+            Output::Send { request, chunk, waiting } => self.send(host, request_key(request), chunk, waiting),
+            Output::Reject { request } => {
+                let key = request_key(request);
+                self.control += FRAME_BYTES;
+                self.queue.push(arrival, Event::Refuse { key });
+                self.end_server(key);
+            }
+            Output::Announce { chunks } => {
+                let bytes = FRAME_BYTES + HAVE_BYTES * chunks.len() as u64;
+                let chunks: Rc<[ChunkId]> = chunks.into();
+                for connection in self.hosts[host].connections.clone() {
+                    let side = 1 - self.side(connection, host);
+                    self.control += bytes;
+                    self.queue.push(arrival, Event::Haves { connection, side, chunks: Rc::clone(&chunks) });
+                }
+            }
+            Output::Blame { .. } => self.control += FRAME_BYTES,
+            Output::Ban { source: SourceId(connection) } => {
+                let side = self.side(connection, host);
+                self.queue.push(now, Event::Gone { connection, side });
+                self.queue.push(arrival, Event::Gone { connection, side: 1 - side });
+            }
+            Output::Complete => self.hosts[host].complete_at = Some(now),
+        }
+    }
+
+    fn send(&mut self, host: usize, key: Key, chunk: ChunkId, waiting: u32) {
+        let now = self.queue.now();
+        let transfer = self.transfers.find(key).expect("what is answered was asked");
+        (transfer.chunk, transfer.waiting, transfer.serving) = (chunk, waiting, Serving::Sending);
+        self.control += ANSWER_BYTES;
+        if self.scenario.hosts[host].publisher {
+            let proved = now + self.scenario.proof_delay + self.delay();
+            self.proved[chunk.as_usize()].get_or_insert(proved);
+        }
+        self.hosts[host].links.add(key);
+        self.pump(host);
+    }
+
+    pub(super) fn on_holds(&mut self, connection: u32, side: u8, chunks: &crate::bitfield::Bitfield) {
+        if let Some(host) = self.open_end(connection, side) {
+            self.tell(host, Input::Holds { source: SourceId(connection), chunks: chunks.clone() });
+        }
+    }
+
+    pub(super) fn on_haves(&mut self, connection: u32, side: u8, chunks: &[ChunkId]) {
+        if let Some(host) = self.open_end(connection, side) {
+            self.tell(host, Input::Haves { source: SourceId(connection), chunks: chunks.to_vec() });
+        }
+    }
+
+    pub(super) fn on_request(&mut self, key: Key) {
+        let Some(transfer) = self.transfers.find(key) else { return };
+        let (connection, side) = (transfer.connection, 1 - transfer.client);
+        let (chunk, exact) = (transfer.asked, transfer.exact);
+        let Some(host) = self.open_end(connection, side) else {
+            self.transfers.end_server(key);
+            return;
+        };
+        self.connections[connection as usize].serving[usize::from(side)].push(key);
+        if let Some(transfer) = self.transfers.find(key) {
+            transfer.serving = Serving::Waiting;
+        }
+        self.tell(host, Input::Requested { source: SourceId(connection), request: request_id(key), chunk, exact });
+    }
+
+    pub(super) fn on_withdraw(&mut self, key: Key) {
+        let Some(transfer) = self.transfers.find(key) else { return };
+        let (serving, connection, side) = (transfer.serving, transfer.connection, 1 - transfer.client);
+        let Some(host) = self.open_end(connection, side) else { return };
+        let request = request_id(key);
+        match serving {
+            Serving::Waiting => {
+                self.end_server(key);
+                self.tell(host, Input::Withdrawn { request });
+            }
+            Serving::Sending => {
+                self.end_server(key);
+                self.tell(host, Input::Sent { request, outcome: Outcome::Aborted });
+            }
+            Serving::Coming | Serving::Ended => {}
+        }
+    }
+
+    pub(super) fn on_refuse(&mut self, key: Key) {
+        if let Some((host, connection, asked, _)) = self.client_of(key) {
+            self.end_client(key);
+            self.tell(host, Input::Refused { source: SourceId(connection), asked });
+        }
+    }
+
+    pub(super) fn on_arriving(&mut self, key: Key) {
+        if let Some((host, connection, asked, chunk)) = self.client_of(key) {
+            self.tell(host, Input::Arriving { source: SourceId(connection), asked, chunk });
+        }
+    }
+
+    pub(super) fn on_fetched(&mut self, key: Key) {
+        let Some((host, connection, asked, chunk)) = self.client_of(key) else { return };
+        let Some(transfer) = self.transfers.find(key) else { return };
+        let (waiting, sender) = (transfer.waiting, 1 - usize::from(transfer.client));
+        let good = !self.scenario.hosts[self.connections[connection as usize].ends[sender]].lies;
+        self.end_client(key);
+        let written = self.queue.now() + self.scenario.verify.time(self.layout.len(chunk));
+        let at = self.proved[chunk.as_usize()].map_or(written, |proved| proved.max(written));
+        let life = self.hosts[host].life;
+        self.queue.push(at, Event::Verified { host, life, connection, chunk, good });
+        self.tell(host, Input::Fetched { source: SourceId(connection), asked, chunk, waiting });
+    }
+
+    pub(super) fn on_acknowledged(&mut self, key: Key) {
+        let Some(transfer) = self.transfers.find(key).filter(|t| t.serving == Serving::Sending) else { return };
+        let (connection, side) = (transfer.connection, 1 - transfer.client);
+        let Some(host) = self.open_end(connection, side) else { return };
+        self.end_server(key);
+        self.tell(host, Input::Sent { request: request_id(key), outcome: Outcome::Delivered });
+    }
+
+    pub(super) fn on_verified(&mut self, host: usize, life: u32, connection: u32, chunk: ChunkId, good: bool) {
+        if self.hosts[host].life != life || self.hosts[host].swarm.is_none() {
+            return; // it died meanwhile
+        }
+        let source = SourceId(connection);
+        self.tell(host, if good { Input::Verified { source, chunk } } else { Input::Corrupt { source, chunk } });
+    }
+
+    /// The client of a transfer with its connection, what it asked for and what comes, while it still waits.
+    fn client_of(&mut self, key: Key) -> Option<(usize, u32, ChunkId, ChunkId)> {
+        let transfer = self.transfers.find(key).filter(|t| t.client_open)?;
+        let (connection, client, asked, chunk) = (transfer.connection, transfer.client, transfer.asked, transfer.chunk);
+        Some((self.open_end(connection, client)?, connection, asked, chunk))
+    }
+
+    pub(super) fn end_client(&mut self, key: Key) {
+        if let Some(transfer) = self.transfers.find(key) {
+            let asking = &mut self.connections[transfer.connection as usize].asking[usize::from(transfer.client)];
+            asking.retain(|(_, other)| *other != key);
+            self.transfers.end_client(key);
+        }
+    }
+
+    pub(super) fn end_server(&mut self, key: Key) {
+        if let Some(transfer) = self.transfers.find(key) {
+            let serving = &mut self.connections[transfer.connection as usize].serving[1 - usize::from(transfer.client)];
+            serving.retain(|other| *other != key);
+            self.transfers.end_server(key);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Checks of the model itself, against what can be computed by hand.

@@ -1,0 +1,241 @@
+//! Board: the state of every chunk and of every source, and the counts that connect the two.
+//!
+//! The picker asks "what does this one hold that we need", the uploader "how much does that one lack"; both would cost a walk
+//! over all chunks per question. The counts are kept instead: news from a neighbour costs one step per chunk, a step of our own one per
+//! neighbour.
+//!
+//! Invariant: for every source, `gain` is the number of chunks that we hold and it does not, `want` of those that it holds and
+//! that are not taken; `taken` is what we hold, verify, or have claimed by a request; `copies` counts the spreading sources.
+//!
+//! Not here: choices. Every method records a fact.
+
+use std::collections::BTreeMap;
+
+use crate::bitfield::Bitfield;
+use crate::chunk::{ChunkId, Layout};
+use crate::swarm::event::SourceId;
+use crate::swarm::source::{Fetching, Source};
+
+/// What is known.
+#[derive(Clone, Debug)]
+pub(super) struct Board {
+    layout: Layout,
+    have: Bitfield,
+    taken: Bitfield,
+    claims: Vec<u16>,
+    verifying: Vec<u16>,
+    copies: Vec<u16>,
+    sources: BTreeMap<SourceId, Source>,
+}
+
+impl Board {
+    pub(super) fn new(have: Bitfield) -> Self {
+        let layout = have.layout();
+        let count = layout.count() as usize;
+        Self {
+            layout,
+            taken: have.clone(),
+            have,
+            claims: vec![0; count],
+            verifying: vec![0; count],
+            copies: vec![0; count],
+            sources: BTreeMap::new(),
+        }
+    }
+
+    pub(super) const fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    pub(super) const fn have(&self) -> &Bitfield {
+        &self.have
+    }
+
+    pub(super) const fn taken(&self) -> &Bitfield {
+        &self.taken
+    }
+
+    pub(super) fn is_verifying(&self, chunk: ChunkId) -> bool {
+        self.verifying[chunk.as_usize()] > 0
+    }
+
+    /// Requests that claim `chunk`.
+    pub(super) fn claims(&self, chunk: ChunkId) -> u16 {
+        self.claims[chunk.as_usize()]
+    }
+
+    /// Neighbours that hold `chunk`, publishers not counted: its rarity.
+    pub(super) fn copies(&self, chunk: ChunkId) -> u16 {
+        self.copies[chunk.as_usize()]
+    }
+
+    pub(super) const fn sources(&self) -> &BTreeMap<SourceId, Source> {
+        &self.sources
+    }
+
+    pub(super) fn source(&self, id: SourceId) -> Option<&Source> {
+        self.sources.get(&id)
+    }
+
+    /// For changes of what does not enter into the counts.
+    pub(super) fn source_mut(&mut self, id: SourceId) -> Option<&mut Source> {
+        self.sources.get_mut(&id)
+    }
+
+    pub(super) fn sources_mut(&mut self) -> impl Iterator<Item = (SourceId, &mut Source)> {
+        self.sources.iter_mut().map(|(id, source)| (*id, source))
+    }
+
+    pub(super) fn join(&mut self, id: SourceId, source: Source) {
+        let local = source.profile.local;
+        self.sources.insert(id, source);
+        self.replace(id, if local { Bitfield::all(self.layout) } else { Bitfield::none(self.layout) });
+    }
+
+    /// Takes a source out, with its claims and copies.
+    pub(super) fn leave(&mut self, id: SourceId) -> Option<Source> {
+        self.replace(id, Bitfield::none(self.layout));
+        let source = self.sources.remove(&id)?;
+        for fetching in source.fetching.iter().filter(|f| f.claims) {
+            self.unclaim(fetching.chunk);
+        }
+        Some(source)
+    }
+
+    /// Replaces what is known of a source.
+    pub(super) fn replace(&mut self, id: SourceId, chunks: Bitfield) {
+        let Some(source) = self.sources.get_mut(&id) else { return };
+        if source.spreads() {
+            source.known.iter().for_each(|c| self.copies[c.as_usize()] -= 1);
+            chunks.iter().for_each(|c| self.copies[c.as_usize()] += 1);
+        }
+        source.gain = self.have.count_outside(&chunks);
+        source.want = chunks.count_outside(&self.taken);
+        source.known = chunks;
+    }
+
+    /// Adds to what is known of a source; false when it was known.
+    pub(super) fn learn(&mut self, id: SourceId, chunk: ChunkId) -> bool {
+        let Some(source) = self.sources.get_mut(&id) else { return false };
+        if !source.known.insert(chunk) {
+            return false;
+        }
+        source.gain -= u32::from(self.have.contains(chunk));
+        source.want += u32::from(!self.taken.contains(chunk));
+        self.copies[chunk.as_usize()] += u16::from(source.spreads());
+        true
+    }
+
+    /// Records a new request.
+    pub(super) fn fetch(&mut self, id: SourceId, fetching: Fetching) {
+        let source = self.sources.get_mut(&id).expect("only a source that is here is asked");
+        debug_assert!(!source.is_busy_with(fetching.asked), "source and asked chunk name a request");
+        let (chunk, claims) = (fetching.chunk, fetching.claims);
+        source.fetching.push(fetching);
+        if claims {
+            self.claim(chunk);
+        }
+    }
+
+    /// Takes a request out; its claim ends.
+    pub(super) fn end_fetch(&mut self, id: SourceId, asked: ChunkId) -> Option<Fetching> {
+        let source = self.sources.get_mut(&id)?;
+        let index = source.fetching.iter().position(|f| f.asked == asked)?;
+        let fetching = source.fetching.remove(index);
+        if fetching.claims {
+            self.unclaim(fetching.chunk);
+        }
+        Some(fetching)
+    }
+
+    /// Changes whether a request claims, and for which chunk.
+    pub(super) fn set_claim(&mut self, id: SourceId, asked: ChunkId, chunk: ChunkId, claims: bool) {
+        let Some(fetching) = self.sources.get_mut(&id).and_then(|s| s.fetching(asked)) else { return };
+        let (old, claimed) = (fetching.chunk, fetching.claims);
+        (fetching.chunk, fetching.claims) = (chunk, claims);
+        if claims {
+            self.claim(chunk);
+        }
+        if claimed {
+            self.unclaim(old);
+        }
+    }
+
+    pub(super) fn begin_verifying(&mut self, chunk: ChunkId) {
+        self.verifying[chunk.as_usize()] += 1;
+        self.refresh(chunk);
+    }
+
+    pub(super) fn end_verifying(&mut self, chunk: ChunkId) {
+        let verifying = &mut self.verifying[chunk.as_usize()];
+        *verifying = verifying.saturating_sub(1);
+        self.refresh(chunk);
+    }
+
+    /// Records that we hold `chunk`; false when we did.
+    pub(super) fn gain(&mut self, chunk: ChunkId) -> bool {
+        if !self.have.insert(chunk) {
+            return false;
+        }
+        self.sources.values_mut().for_each(|s| s.gain += u32::from(!s.known.contains(chunk)));
+        self.refresh(chunk);
+        true
+    }
+
+    /// Records that we do not hold `chunk` any more; false when we did not.
+    pub(super) fn lose(&mut self, chunk: ChunkId) -> bool {
+        if !self.have.remove(chunk) {
+            return false;
+        }
+        self.sources.values_mut().for_each(|s| s.gain -= u32::from(!s.known.contains(chunk)));
+        self.refresh(chunk);
+        true
+    }
+
+    fn claim(&mut self, chunk: ChunkId) {
+        self.claims[chunk.as_usize()] += 1;
+        self.refresh(chunk);
+    }
+
+    fn unclaim(&mut self, chunk: ChunkId) {
+        self.claims[chunk.as_usize()] -= 1;
+        self.refresh(chunk);
+    }
+
+    fn is_taken(&self, chunk: ChunkId) -> bool {
+        self.have.contains(chunk) || self.is_verifying(chunk) || self.claims(chunk) > 0
+    }
+
+    fn refresh(&mut self, chunk: ChunkId) {
+        if self.is_taken(chunk) {
+            if self.taken.insert(chunk) {
+                self.sources.values_mut().for_each(|s| s.want -= u32::from(s.known.contains(chunk)));
+            }
+        } else if self.taken.remove(chunk) {
+            self.sources.values_mut().for_each(|s| s.want += u32::from(s.known.contains(chunk)));
+        }
+    }
+
+    pub(super) fn check_invariants(&self) {
+        let mut claims = vec![0; self.claims.len()];
+        let mut copies = vec![0; self.copies.len()];
+        for (id, source) in &self.sources {
+            assert_eq!(source.gain, self.have.count_outside(&source.known), "gain of {id:?}");
+            assert_eq!(source.want, source.known.count_outside(&self.taken), "want of {id:?}");
+            if source.spreads() {
+                source.known.iter().for_each(|c| copies[c.as_usize()] += 1);
+            }
+            source.fetching.iter().filter(|f| f.claims).for_each(|f| claims[f.chunk.as_usize()] += 1);
+            assert!(source.fetching.iter().all(|f| !(f.cancelled && f.claims)), "a cancelled request claims nothing");
+            let mut asked: Vec<ChunkId> = source.fetching.iter().map(|f| f.asked).collect();
+            asked.sort_unstable();
+            assert!(asked.windows(2).all(|two| two[0] != two[1]), "one request per source and asked chunk");
+        }
+        assert_eq!(claims, self.claims, "claims are those of the requests");
+        assert_eq!(copies, self.copies, "copies are those of the neighbours");
+        assert!(
+            self.layout.chunks().all(|c| self.taken.contains(c) == self.is_taken(c)),
+            "taken follows from the rest"
+        );
+    }
+}

@@ -1,0 +1,116 @@
+//! Source: what the swarm knows of one neighbour or local path, and what it asked of it.
+//!
+//! One record for both directions, because both lean on the same set: what the other side holds decides what we ask of it
+//! and how much it is in need of us.
+//!
+//! Invariant: `fetching` holds at most one request per `asked`; the pair of source and asked chunk names a request.
+//!
+//! Not here: the counts that depend on other sources or on our own chunks; `board` keeps `gain` and `want` right.
+
+use std::time::Duration;
+
+use crate::bitfield::Bitfield;
+use crate::chunk::{ChunkId, Layout};
+use crate::swarm::config::Config;
+use crate::swarm::event::Profile;
+use crate::swarm::window::Window;
+use crate::units::Time;
+
+/// A request of ours that has not ended.
+#[derive(Clone, Debug)]
+pub(super) struct Fetching {
+    pub(super) asked: ChunkId,
+    /// What we expect: what we asked for, until the source says that it sends another.
+    pub(super) chunk: ChunkId,
+    pub(super) exact: bool,
+    pub(super) since: Time,
+    pub(super) arriving: bool,
+    /// Whether it keeps others from being asked for `chunk`; it does until it is cancelled or too old.
+    pub(super) claims: bool,
+    pub(super) cancelled: bool,
+}
+
+/// A neighbour or a local path.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub(super) profile: Profile,
+    pub(super) known: Bitfield,
+    /// Chunks that we hold and it does not: how deprived it is, as far as we can help.
+    pub(super) gain: u32,
+    /// Chunks that it holds and that we neither hold nor fetch.
+    pub(super) want: u32,
+    pub(super) window: Window,
+    pub(super) fetching: Vec<Fetching>,
+    pub(super) paused_until: Option<Time>,
+    /// Its claims proved wrong; only a new whole bitfield makes them count again.
+    pub(super) distrusted: bool,
+    pub(super) refusals: u32,
+    pub(super) bad: u32,
+    /// Requests of it that wait here.
+    pub(super) queued: u32,
+    /// Smoothed time from our request to its last byte.
+    pub(super) fetch_time: Option<Duration>,
+    /// Smoothed time from our first byte of a chunk to the acknowledgement of the last.
+    pub(super) upload_time: Option<Duration>,
+    /// Shortest time from our request to its last byte.
+    pub(super) least_time: Option<Duration>,
+}
+
+impl Source {
+    pub(super) fn new(layout: Layout, profile: Profile, config: &Config) -> Self {
+        let window = if profile.local {
+            Window::fixed(config.window_local)
+        } else {
+            Window::adaptive(config.window_start, config.window_max)
+        };
+        Self {
+            profile,
+            known: Bitfield::none(layout),
+            gain: 0,
+            want: 0,
+            window,
+            fetching: Vec::new(),
+            paused_until: None,
+            distrusted: false,
+            refusals: 0,
+            bad: 0,
+            queued: 0,
+            fetch_time: None,
+            upload_time: None,
+            least_time: None,
+        }
+    }
+
+    /// Whether its copies count as copies in the swarm. A publisher's do not: otherwise two publishers that see one another
+    /// would take everything for distributed. A local path serves nobody else.
+    pub(super) const fn spreads(&self) -> bool {
+        !self.profile.publisher && !self.profile.local
+    }
+
+    pub(super) fn outstanding(&self) -> u32 {
+        u32::try_from(self.fetching.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether it may be asked for something more.
+    pub(super) fn has_room(&self) -> bool {
+        self.paused_until.is_none() && self.outstanding() < self.window.size()
+    }
+
+    pub(super) fn fetching(&mut self, asked: ChunkId) -> Option<&mut Fetching> {
+        self.fetching.iter_mut().find(|f| f.asked == asked)
+    }
+
+    /// Whether a request of ours to it names or expects `chunk`, so that another one would be confused with it.
+    pub(super) fn is_busy_with(&self, chunk: ChunkId) -> bool {
+        self.fetching.iter().any(|f| f.asked == chunk || f.chunk == chunk)
+    }
+
+    pub(super) fn pause(&mut self, until: Time) {
+        self.paused_until = Some(self.paused_until.map_or(until, |paused| paused.max(until)));
+    }
+}
+
+/// Moves a smoothed time an eighth of the way to a new sample, as RFC 9002 section 5.3 does for round trips.
+pub(super) fn smooth(smoothed: &mut Option<Duration>, sample: Duration) {
+    *smoothed = Some(smoothed.map_or(sample, |old| (7 * old + sample) / 8));
+}
