@@ -86,14 +86,15 @@ impl Manifest {
     ///
     /// # Errors
     /// [`ManifestError::Layout`] for an unusable chunk size, [`ManifestError::TooLarge`] for too many names.
-    pub fn publish(entries: Entries, chunk_size: Option<u64>) -> Result<Self, ManifestError> {
+    pub fn publish(entries: impl Into<Arc<Entries>>, chunk_size: Option<u64>) -> Result<Self, ManifestError> {
+        let entries = entries.into();
         let total = entries.total();
         let layout = Layout::new(total, chunk_size.unwrap_or_else(|| automatic_chunk_size(total)))?;
         let count = u32::try_from(entries.as_slice().len()).map_err(|_| ManifestError::TooLarge)?;
         let paging = Paging::of(entries.as_slice())?;
         let header = Header::new(DigestKind::default(), layout, count, paging.hashes);
         let id = header.id();
-        Ok(Self { header, entries: Arc::new(entries), page_starts: paging.starts.into(), id })
+        Ok(Self { header, entries, page_starts: paging.starts.into(), id })
     }
 
     /// Reads a manifest that was kept as header and pages.
