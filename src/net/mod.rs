@@ -1,5 +1,22 @@
 //! Moves bytes between streams and the store; knows no policy.
+//!
+//! Everything that touches quinn's streams is here, so that the node deals in messages, chunks and manifests. Functions do one exchange
+//! and return; only a link has tasks of its own, because a control stream lives as long as its connection.
+//!
+//! Invariant: whatever comes from a peer is bounded before it is stored, in length and in time.
+//!
+//! Not here: whom to connect to, what to ask for, what to believe (`node`).
 
 pub mod endpoint;
+mod fetch;
+pub mod frames;
+pub mod link;
+mod pages;
 mod socket;
 pub mod transport;
+
+pub use endpoint::{BindError, bind, dial, remote_address};
+pub use fetch::{BUDGET_UNIT, Budget, FetchError, Fetched, fetch};
+pub use link::{ControlSender, Greeted, LinkError, LinkEvent, close, greet};
+pub use pages::{ObtainError, answer, obtain};
+pub use transport::TransportSettings;
