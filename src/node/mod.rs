@@ -1,5 +1,312 @@
 //! The only owner of a swarm: turns its outputs into effects and their results into inputs.
+//!
+//! One loop owns everything that changes; tasks do what takes time (streams, disk, hashing) and report what came of it. So there is no
+//! lock, and what happened can be read in one place: an event comes in, the swarm is told, what it asks for is started.
+//!
+//! Invariant: the loop never blocks and never waits for a peer.
+//!
+//! Not here: decisions about chunks (`swarm`), flags and lines (`cli`).
 
+mod blame;
+mod candidates;
+mod config;
+mod connect;
+mod content;
+mod download;
+mod error;
+mod event;
+mod finish;
+mod gossip;
+mod lifecycle;
+mod links;
+mod obtain;
+mod press;
+mod publish;
+mod report;
+mod serve;
 mod snapshot;
+mod start;
+mod upload;
 
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use quinn::Endpoint;
+use tokio::sync::mpsc;
+
+pub use config::{NodeConfig, PORT_DEFAULT, Task};
+pub use error::NodeError;
+pub use report::{Report, Reports, Summary};
 pub use snapshot::{Phase, Snapshot};
+
+use crate::identity::{Credentials, EndorsementError, Identity};
+use crate::manifest::Endorsement;
+use crate::net::{Budget, LinkEvent};
+use crate::store::{Opened, Pool, Published};
+use crate::swarm::{Input, Output, SourceId};
+use crate::units::{Rng, Time};
+use crate::wire::{Message, PeerId, Reason};
+use candidates::Candidates;
+use content::Content;
+use event::{Event, Events};
+use gossip::Zones;
+use links::Links;
+use obtain::{Seek, Stored};
+use press::Press;
+
+/// How often the loop looks at the clock at the latest: bounds, progress and gossip of addresses.
+const REVIEW_EVERY: Duration = Duration::from_millis(200);
+/// Addresses of new neighbours are passed on at most so often.
+const PEERS_EVERY: Duration = Duration::from_secs(1);
+/// Link events that may wait for the loop; beyond that, reading from neighbours pauses.
+const LINK_EVENTS: usize = 1024;
+
+/// Runs a node until its job is done, it fails, or `shutdown` resolves. Must be called within a multi-threaded tokio runtime.
+///
+/// The reports end with [`Report::Complete`] when there is something to complete; the summary says how it ended.
+///
+/// # Errors
+/// [`NodeError`] says why the job could not be done; what was verified stays, and the same call resumes.
+pub async fn run(
+    config: NodeConfig,
+    credentials: Credentials,
+    reports: Reports,
+    shutdown: impl Future<Output = ()>,
+) -> Result<Summary, NodeError> {
+    let (mut node, mut inbox) = Node::start(config, credentials, reports)?;
+    tokio::pin!(shutdown);
+    let prepared = tokio::select! {
+        prepared = node.prepare_task() => prepared,
+        () = &mut shutdown => return Ok(node.summary()),
+    };
+    let outcome = match prepared {
+        Ok(()) => node.work(&mut inbox, shutdown).await,
+        Err(error) => Err(error),
+    };
+    if outcome.is_ok() {
+        node.drain(&mut inbox).await;
+    }
+    node.leave().await;
+    outcome.map(|()| node.summary())
+}
+
+/// What comes in.
+struct Inbox {
+    events: mpsc::UnboundedReceiver<Event>,
+    links: mpsc::Receiver<(SourceId, LinkEvent)>,
+}
+
+/// The clock of a run.
+#[derive(Clone, Copy, Debug)]
+struct Clock(Instant);
+
+impl Clock {
+    fn now(self) -> Time {
+        Time::ZERO + self.0.elapsed()
+    }
+
+    fn instant(self, time: Time) -> tokio::time::Instant {
+        tokio::time::Instant::from_std(self.0 + (time - Time::ZERO))
+    }
+}
+
+/// Everything that a node knows. Its methods are in the files of this room, one concern each.
+struct Node {
+    config: NodeConfig,
+    credentials: Credentials,
+    reports: Reports,
+    clock: Clock,
+    rng: Rng,
+    endpoint: Endpoint,
+    listen: SocketAddr,
+    peer: PeerId,
+    pool: Pool,
+    budget: Budget,
+    events: Events,
+    link_events: mpsc::Sender<(SourceId, LinkEvent)>,
+
+    links: Links,
+    next_source: u32,
+    candidates: Candidates,
+    zones: Zones,
+    newcomers: Vec<SourceId>,
+    dialling: usize,
+    /// Peers that were complained about, so that an unreachable one costs one line.
+    complained: BTreeSet<IpAddr>,
+    unresolved: BTreeSet<String>,
+    banned: BTreeSet<Identity>,
+    last_failure: Option<String>,
+    /// Whether a peer that we dialled did not accept our certificate, or we not its.
+    refused_us: bool,
+    peers_seen: u32,
+
+    seek: Seek,
+    opened: Option<Opened>,
+    stored: Option<Stored>,
+    endorsements: Vec<Endorsement>,
+    /// Why the last endorsement was not believed.
+    refusal: Option<EndorsementError>,
+    content: Option<Content>,
+    /// A walked source that waits for the destination to be ready.
+    copy: Option<(Arc<Published>, Press)>,
+
+    started: Time,
+    last_progress: Time,
+    last_request: Time,
+    next_peers: Time,
+    completed_at: Option<Time>,
+    committing: bool,
+    finishing: bool,
+    verifying: bool,
+    finished: bool,
+    leaving: bool,
+    reported: Option<Snapshot>,
+}
+
+impl Node {
+    /// The loop.
+    async fn work(&mut self, inbox: &mut Inbox, shutdown: impl Future<Output = ()>) -> Result<(), NodeError> {
+        tokio::pin!(shutdown);
+        let endpoint = self.endpoint.clone();
+        loop {
+            self.drive();
+            let wake = self.clock.instant(self.deadline());
+            tokio::select! {
+                () = &mut shutdown => return Ok(()),
+                Some(event) = inbox.events.recv() => self.on_event(event)?,
+                Some((source, event)) = inbox.links.recv() => self.on_link_event(source, event)?,
+                Some(incoming) = endpoint.accept() => self.on_incoming(incoming),
+                () = tokio::time::sleep_until(wake) => {
+                    if self.on_time()? {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// When to look at the clock at the latest.
+    fn deadline(&self) -> Time {
+        let content = self.content.as_ref();
+        let swarm = content.and_then(|content| content.swarm.deadline());
+        let press = content.and_then(|content| content.press.as_ref()?.deadline());
+        let review = self.clock.now() + REVIEW_EVERY;
+        [swarm, press, self.candidates.deadline()].into_iter().flatten().fold(review, Time::min)
+    }
+
+    /// Something may be due. True when the node may leave.
+    fn on_time(&mut self) -> Result<bool, NodeError> {
+        let now = self.clock.now();
+        self.tell_swarm(Input::Tick);
+        self.print()?;
+        self.commit_if_due();
+        self.report_progress();
+        if now >= self.next_peers {
+            self.next_peers = now + PEERS_EVERY;
+            self.spread_newcomers();
+        }
+        self.review()
+    }
+
+    /// Tells the swarm what happened.
+    fn tell_swarm(&mut self, input: Input) {
+        if let Some(content) = &mut self.content {
+            content.swarm.handle(self.clock.now(), input);
+        }
+    }
+
+    /// Carries out what the swarm asks for, and dials.
+    fn drive(&mut self) {
+        while let Some(output) = self.content.as_mut().and_then(|content| content.swarm.poll()) {
+            match output {
+                Output::Fetch { source, chunk, exact } => self.fetch(source, chunk, exact),
+                Output::Cancel { source, asked } => self.cancel(source, asked),
+                Output::Send { request, chunk, waiting } => self.send(request, chunk, waiting),
+                Output::Reject { request } => self.reject(request),
+                Output::Announce { chunks } => self.announce(&chunks),
+                Output::Blame { source, chunk } => self.blame(source, chunk),
+                Output::Ban { source } => self.ban(source),
+                Output::Complete => self.finish(),
+            }
+        }
+        self.dial_due();
+    }
+
+    /// A task of the node reports.
+    fn on_event(&mut self, event: Event) -> Result<(), NodeError> {
+        match event {
+            Event::Resolved { name, outcome } => self.on_resolved(&name, outcome),
+            Event::Greeted { greeted, address } => self.on_greeted(*greeted, address),
+            Event::NotGreeted { address, dialled, error } => self.on_not_greeted(address, dialled, &error),
+            Event::Obtained { source, outcome } => self.on_obtained(source, outcome),
+            Event::Ready(outcome) => self.on_ready(*outcome)?,
+            Event::Arriving { source, asked, chunk } => {
+                self.tell_joined(source, Input::Arriving { source, asked, chunk })
+            }
+            Event::Fetched { source, asked, chunk, waiting, proof } => {
+                self.on_fetched(source, asked, chunk, waiting, proof)?;
+            }
+            Event::Refused { source, asked, error } => self.on_refused(source, asked, &error),
+            Event::Hashed(hashed) => self.on_hashed(hashed)?,
+            Event::LocalFailed(error) => return Err(error.into()),
+            Event::Written { source, chunk, outcome } => self.on_written(source, chunk, outcome)?,
+            Event::UploadWritten { request, chunk, digest } => self.on_upload_written(request, chunk, digest)?,
+            Event::UploadEnded { source, request, chunk, outcome } => {
+                self.on_upload_ended(source, request, chunk, outcome)?;
+            }
+            Event::Background(outcome) => self.on_background(outcome)?,
+            Event::Committed(outcome) => self.on_committed(outcome)?,
+            Event::Finished(outcome) => self.on_finished(outcome)?,
+            Event::ReadBack(outcome) => self.on_read_back(outcome)?,
+        }
+        Ok(())
+    }
+
+    /// A neighbour's link reports.
+    fn on_link_event(&mut self, source: SourceId, event: LinkEvent) -> Result<(), NodeError> {
+        if self.links.link(source).is_none() {
+            return Ok(());
+        }
+        match event {
+            LinkEvent::Control(message) => self.on_message(source, message),
+            LinkEvent::Opened { open, send } => {
+                self.on_opened(source, open, send);
+                Ok(())
+            }
+            LinkEvent::Closed { reason } => {
+                self.on_closed(source, &reason);
+                Ok(())
+            }
+        }
+    }
+
+    /// A neighbour says something.
+    fn on_message(&mut self, source: SourceId, message: Message) -> Result<(), NodeError> {
+        let theirs = self.links.link(source).filter(|link| link.joined).and_then(|link| link.theirs);
+        let about_ours = |content| theirs == Some(content);
+        match message {
+            Message::Offers(offers) => self.on_offers(source, offers.into_vec()),
+            Message::Endorsements { list, .. } => self.on_endorsements(source, list.into_vec())?,
+            Message::Bitfield { content, form } if about_ours(content) => self.on_bitfield(source, &form),
+            Message::Have { content, chunks } if about_ours(content) => self.on_have(source, chunks.indices()),
+            Message::Digests { content, batches } if about_ours(content) => self.on_batches(source, &batches)?,
+            Message::Root { content, root } if about_ours(content) => self.on_root(source, &root)?,
+            Message::Peers(peers) => self.on_peers(source, &peers.joined),
+            Message::BadChunk { content, chunk } if about_ours(content) => self.on_bad_chunk(source, chunk),
+            Message::Reject(reject) => tracing::info!(?source, reason = %reject.reason, "a neighbour rejects us"),
+            Message::Bye { reason } => self.drop_link(source, Reason::Gone, &format!("it leaves: {reason}")),
+            Message::Hello(_) | Message::Welcome => self.violation(source, "a second hello"),
+            // News about a content that is not ours (any more), or of before both sides had agreed on it.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// How a run that did not fail ended.
+    fn summary(&self) -> Summary {
+        Summary { snapshot: self.snapshot(), complete: self.finished }
+    }
+}

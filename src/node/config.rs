@@ -1,0 +1,86 @@
+//! What a node is told: typed, checked, ready to use. `cli` makes one of flags; a program that uses the library makes its own.
+
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::discovery::PeerName;
+use crate::store::SymlinkPolicy;
+
+/// The port that nodes listen on and that a peer's address means when it names none: the ancestor's.
+pub const PORT_DEFAULT: u16 = 10090;
+
+/// What a node does with the files of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Publishes a directory or file and serves it.
+    Publish {
+        /// The directory or file.
+        src: PathBuf,
+    },
+    /// Pulls a content from the swarm into a directory, and serves it meanwhile and afterwards.
+    Pull {
+        /// The directory.
+        dst: PathBuf,
+    },
+    /// Copies a directory or file of this machine, through the same store and with the same checks.
+    Copy {
+        /// The directory or file.
+        src: PathBuf,
+        /// The directory.
+        dst: PathBuf,
+    },
+}
+
+/// Everything that a node needs to know before it starts, the credentials aside.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// What to do.
+    pub task: Task,
+    /// Peers to dial; a node may find itself among them. Empty: whoever dials us.
+    pub peers: Vec<PeerName>,
+    /// UDP address to listen on. Default `[::]:10090`, which takes IPv4 as well. Port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Bytes of a chunk when publishing. Default: automatic, about a 4096th of the content. Larger ones start slower and lose
+    /// more to store-and-forward, smaller ones cost messages.
+    pub chunk_size: Option<u64>,
+    /// Leave once complete and no longer needed. Default: keep serving.
+    pub exit_complete: bool,
+    /// Read every byte back after completion and compare it with the signed digests. Default off: every chunk was verified
+    /// before it was written; this finds disks that lie. Costs one read of everything.
+    pub verify_on_complete: bool,
+    /// Give up when no chunk was completed for so long. Default 30 s; `None` waits for ever.
+    pub transfer_idle_timeout: Option<Duration>,
+    /// Give up when no peer offered a content within this time. Default 20 s.
+    pub peer_wait_timeout: Duration,
+    /// Leave when nobody asked for anything for so long while serving. Default `None`: never.
+    pub seed_idle_timeout: Option<Duration>,
+    /// What to do with symlinks that lead outside the source, and whether a destination takes such. Default: refuse.
+    pub symlinks: SymlinkPolicy,
+    /// Label of a place with cheap links inside. Default empty: none.
+    pub zone: String,
+    /// Memory for data in flight and windows, in bytes. Default 256 MiB; independent of the content's size. Less slows long
+    /// paths and large chunks.
+    pub memory: u64,
+}
+
+impl NodeConfig {
+    /// The defaults for this task.
+    #[must_use]
+    pub fn new(task: Task) -> Self {
+        Self {
+            task,
+            peers: Vec::new(),
+            listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT_DEFAULT)),
+            chunk_size: None,
+            exit_complete: false,
+            verify_on_complete: false,
+            transfer_idle_timeout: Some(Duration::from_secs(30)),
+            peer_wait_timeout: Duration::from_secs(20),
+            seed_idle_timeout: None,
+            symlinks: SymlinkPolicy::default(),
+            zone: String::new(),
+            memory: 256 << 20,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Why a node stopped before its job was done.
+
+use std::time::Duration;
+
+use crate::identity::{EndorsementError, IdentityError};
+use crate::manifest::{ManifestError, ProofError};
+use crate::net::BindError;
+use crate::store::StoreError;
+
+/// A job that did not come to its end; `cli` makes an exit code of it.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The UDP socket could not be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Disk, source or destination.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The source makes no content (too many names, an unusable chunk size).
+    #[error("cannot publish this source")]
+    Manifest(#[from] ManifestError),
+    /// The certificate key could not sign.
+    #[error("cannot endorse the content")]
+    Endorse(#[from] IdentityError),
+    /// Nobody let us in.
+    #[error("no peer accepted this node, or was accepted by it: {reason}")]
+    Authentication {
+        /// What the last attempt said.
+        reason: String,
+    },
+    /// The only contents offered were endorsed by somebody who may not publish.
+    #[error("the content offered is not endorsed by a publisher of this swarm")]
+    Unendorsed(#[source] EndorsementError),
+    /// Nobody offered a content in time.
+    #[error(
+        "no peer offered a content within {waited:?}{hint}; check the peer list, UDP reachability and that a seeder runs"
+    )]
+    NoContent {
+        /// The peer wait timeout.
+        waited: Duration,
+        /// What the last attempt said, with its punctuation; empty when there was none.
+        hint: String,
+    },
+    /// Some chunks could not be had.
+    #[error(
+        "no chunk completed for {waited:?}; {missing} of {total} chunks are missing. Run the same command again to resume"
+    )]
+    Incomplete {
+        /// The transfer idle timeout.
+        waited: Duration,
+        /// Chunks that are missing.
+        missing: u32,
+        /// Chunks of the content.
+        total: u32,
+    },
+    /// A publisher contradicts itself.
+    #[error("integrity error, do not retry: {0}")]
+    Conflict(ProofError),
+    /// What was read back is not what was verified when it came.
+    #[error("{path} differs from its signed digest when read back; the disk or something else changed it")]
+    ReadBack {
+        /// The file in which the first such chunk begins.
+        path: String,
+    },
+    /// A chunk of the source hashes otherwise than before.
+    #[error("{path} changed while it was being published; run again with a quiet source")]
+    SourceChanged {
+        /// The file in which the chunk begins.
+        path: String,
+    },
+}

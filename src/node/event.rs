@@ -1,0 +1,75 @@
+//! What the node's own tasks report to its loop.
+
+use std::net::SocketAddr;
+
+use tokio::sync::mpsc;
+
+use super::download::Hashed;
+use super::obtain::Ready;
+use super::upload::UploadError;
+use crate::chunk::ChunkId;
+use crate::discovery::ResolveError;
+use crate::manifest::{Digest, Manifest, SignedBatch};
+use crate::net::{FetchError, Greeted, LinkError, ObtainError};
+use crate::store::StoreError;
+use crate::swarm::{RequestId, SourceId};
+
+/// Something that a task of the node did or found.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A name of the peer list was looked up.
+    Resolved { name: String, outcome: Result<Vec<SocketAddr>, ResolveError> },
+    /// A connection is there and hellos are exchanged. `address` is what we dialled, if we did.
+    Greeted { greeted: Box<Greeted>, address: Option<SocketAddr> },
+    /// No neighbour came of a connection.
+    NotGreeted { address: SocketAddr, dialled: bool, error: LinkError },
+    /// A neighbour sent us the manifest, or could not.
+    Obtained { source: SourceId, outcome: Result<Manifest, ObtainError> },
+    /// The destination is ready for a content.
+    Ready(Box<Result<Ready, StoreError>>),
+    /// A neighbour began to answer.
+    Arriving { source: SourceId, asked: ChunkId, chunk: ChunkId },
+    /// All bytes of a chunk came.
+    Fetched { source: SourceId, asked: ChunkId, chunk: ChunkId, waiting: u32, proof: Option<SignedBatch> },
+    /// A request ended without a chunk.
+    Refused { source: SourceId, asked: ChunkId, error: FetchError },
+    /// A chunk was hashed.
+    Hashed(Hashed),
+    /// A chunk could not be read from the local source.
+    LocalFailed(StoreError),
+    /// A verified chunk was written, or could not be.
+    Written { source: SourceId, chunk: ChunkId, outcome: Result<(), StoreError> },
+    /// An upload's last byte was handed to the transport; its digest when it was hashed on the way.
+    UploadWritten { request: RequestId, chunk: ChunkId, digest: Option<Digest> },
+    /// An upload is acknowledged whole, or ended otherwise.
+    UploadEnded { source: SourceId, request: RequestId, chunk: ChunkId, outcome: Result<(), UploadError> },
+    /// The background hashed these chunks.
+    Background(Result<Vec<(ChunkId, Digest)>, StoreError>),
+    /// A group of files became final, or could not.
+    Committed(Result<(), StoreError>),
+    /// Everything is final and durable, or could not be made so.
+    Finished(Result<(), StoreError>),
+    /// Everything was read back; the first chunk that differs, if one does.
+    ReadBack(Result<Option<ChunkId>, StoreError>),
+}
+
+/// Where tasks report to. Unbounded, because every event belongs to a job that the loop started, and those are bounded.
+#[derive(Clone, Debug)]
+pub(super) struct Events(mpsc::UnboundedSender<Event>);
+
+impl Events {
+    pub(super) fn channel() -> (Self, mpsc::UnboundedReceiver<Event>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// Whether the node is still there.
+    pub(super) fn is_heard(&self) -> bool {
+        !self.0.is_closed()
+    }
+
+    /// Reports; a node that is gone needs no reports.
+    pub(super) fn send(&self, event: Event) {
+        let _ = self.0.send(event);
+    }
+}

@@ -1,0 +1,148 @@
+//! Lifecycle: when a node gives up, when it may leave, and how it says good-bye.
+//!
+//! Invariant: a node that still misses something never ends in success.
+//!
+//! Not here: signals (the caller passes a future) and exit codes (`cli`).
+
+use std::time::Duration;
+
+use super::error::NodeError;
+use super::obtain::Seek;
+use super::report::Report;
+use super::snapshot::{Phase, Snapshot};
+use super::{Inbox, Node};
+use crate::swarm;
+use crate::units::Time;
+use crate::wire::{Message, Reason};
+
+/// With `exit_complete`, how long a complete node waits for others to hold what it holds.
+const LINGER_MAX: Duration = Duration::from_secs(10);
+/// How long uploads under way may take to end when a node leaves.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// How long a node that holds a content from an earlier run waits for a newer one before it offers its own.
+const STORED_PATIENCE: Duration = Duration::from_secs(2);
+
+impl Node {
+    /// Looks at the clock: gives up what took too long. `Ok(true)` means that the node may leave.
+    pub(super) fn review(&mut self) -> Result<bool, NodeError> {
+        let now = self.clock.now();
+        self.review_unproven()?;
+        if self.content.is_none() {
+            return self.review_seek(now).map(|()| false);
+        }
+        if self.finished {
+            return Ok(self.may_leave(now));
+        }
+        let missing = self.content.as_ref().map_or(0, |content| content.swarm.have().missing().count());
+        if let Some(limit) = self.config.transfer_idle_timeout
+            && missing > 0
+            && now - self.last_progress > limit
+        {
+            let total = self.content.as_ref().map_or(0, |content| content.manifest.layout().count());
+            let missing = u32::try_from(missing).unwrap_or(u32::MAX);
+            return Err(NodeError::Incomplete { waited: limit, missing, total });
+        }
+        Ok(false)
+    }
+
+    /// Without a content: takes the stored one when its time has come, or gives up.
+    fn review_seek(&mut self, now: Time) -> Result<(), NodeError> {
+        let waited = now - self.started;
+        let alone = self.config.peers.is_empty();
+        let wanted = self.links.iter().any(|(_, link)| link.offers.is_empty());
+        let limit = self.config.peer_wait_timeout;
+        if self.stored.is_some() && (alone || (wanted && waited > STORED_PATIENCE) || waited > limit) {
+            self.take_stored();
+        }
+        if !matches!(self.seek, Seek::Waiting | Seek::Obtaining) {
+            return Ok(());
+        }
+        if self.refused_us && self.links.len() == 0 && self.candidates.all_listed_failed() {
+            let reason = self.last_failure.clone().unwrap_or_default();
+            return Err(NodeError::Authentication { reason });
+        }
+        if waited > limit {
+            if let Some(error) = self.refusal.take() {
+                return Err(NodeError::Unendorsed(error));
+            }
+            let hint = self.last_failure.as_ref().map(|text| format!(" (last failure: {text})")).unwrap_or_default();
+            return Err(NodeError::NoContent { waited: limit, hint });
+        }
+        Ok(())
+    }
+
+    /// Whether a node whose own job is done has nothing left to do for others.
+    fn may_leave(&self, now: Time) -> bool {
+        if self.config.exit_complete
+            && let Some(completed) = self.completed_at
+        {
+            let needed = self.content.as_ref().is_some_and(|content| !is_held_elsewhere(content));
+            return !needed || now - completed > LINGER_MAX;
+        }
+        self.config.seed_idle_timeout.is_some_and(|limit| now - self.last_request > limit)
+    }
+
+    /// Takes no more requests and lets uploads under way end, within a bound.
+    pub(super) async fn drain(&mut self, inbox: &mut Inbox) {
+        self.leaving = true;
+        let uploads = |node: &Self| node.content.as_ref().map_or(0, |content| content.swarm.uploads().0);
+        let work = async {
+            while uploads(self) > 0 {
+                let event = tokio::select! {
+                    Some(event) = inbox.events.recv() => self.on_event(event),
+                    Some((source, event)) = inbox.links.recv() => self.on_link_event(source, event),
+                    else => return,
+                };
+                if let Err(error) = event {
+                    tracing::warn!(%error, "while leaving");
+                    return;
+                }
+            }
+        };
+        // Whoever is served more slowly than this asks somebody else.
+        let _ = tokio::time::timeout(DRAIN_MAX, work).await;
+    }
+
+    /// Tells the neighbours that we leave.
+    pub(super) async fn leave(&mut self) {
+        let reason = if self.finished { Reason::Complete } else { Reason::Stopped };
+        for (_, link) in self.links.iter() {
+            link.tell(&Message::Bye { reason });
+        }
+        self.endpoint.close(u32::from(reason.code()).into(), b"leaving");
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.endpoint.wait_idle()).await;
+    }
+
+    /// The counters as they are now.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let mut snapshot = self.content.as_ref().map_or_else(Snapshot::default, |content| content.snapshot.clone());
+        snapshot.peers = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
+        snapshot.peers_seen = self.peers_seen;
+        snapshot.phase = match &self.content {
+            None if self.links.len() == 0 => Phase::Connecting,
+            None => Phase::Manifest,
+            Some(_) if self.finished => Phase::Serving,
+            Some(_) if self.verifying => Phase::Verifying,
+            Some(_) if self.finishing => Phase::Finishing,
+            Some(content) if content.swarm.phase() == swarm::Phase::EndGame => Phase::EndGame,
+            Some(_) => Phase::Transferring,
+        };
+        snapshot
+    }
+
+    /// Reports the counters if they changed.
+    pub(super) fn report_progress(&mut self) {
+        let snapshot = self.snapshot();
+        if self.reported.as_ref() != Some(&snapshot) {
+            self.reports.send(Report::Progress(snapshot.clone()));
+            self.reported = Some(snapshot);
+        }
+    }
+}
+
+/// Whether every chunk is with another neighbour too, so that nobody needs us.
+fn is_held_elsewhere(content: &super::content::Content) -> bool {
+    let count = content.manifest.layout().count();
+    let mut neighbours = content.swarm.sources().filter(|source| !source.profile.local).peekable();
+    neighbours.peek().is_none() || neighbours.all(|source| source.known == count) || content.swarm.is_held_by_others()
+}

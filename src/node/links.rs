@@ -1,0 +1,132 @@
+//! The neighbours of a node: who they are, what was agreed with them, and which of two connections to the same peer stays.
+//!
+//! Invariant: no two links have the same peer id, and none has ours.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use crate::bitfield::Bitfield;
+use crate::identity::Identity;
+use crate::net::ControlSender;
+use crate::swarm::SourceId;
+use crate::wire::{ContentIndex, Hello, Message, Offer, PeerId, Reason};
+
+/// Neighbours that a node dials for: enough for rarest-first to work (ten is best, and others dial us too).
+pub(super) const DIAL_TARGET: usize = 8;
+/// Neighbours that a leecher or seeder accepts: more active ones cost two to five percent of the makespan.
+pub(super) const ACCEPT_MAX: usize = 12;
+/// Neighbours that a publisher accepts: below 16 its uplink idles in a large swarm.
+pub(super) const ACCEPT_MAX_PUBLISHER: usize = 32;
+
+/// One neighbour.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) connection: quinn::Connection,
+    pub(super) control: ControlSender,
+    pub(super) hello: Hello,
+    pub(super) identity: Identity,
+    /// Where others may dial it: its address here, with the port that it listens on.
+    pub(super) address: SocketAddr,
+    /// Whether we dialled it.
+    pub(super) dialled: bool,
+    /// The contents that it offers.
+    pub(super) offers: Vec<Offer>,
+    /// The index under which it speaks of our content, once it offered it.
+    pub(super) theirs: Option<ContentIndex>,
+    /// Whether it takes part in the swarm of our content.
+    pub(super) joined: bool,
+    /// Chunks whose proof it has from us, or we from it.
+    pub(super) told: Option<Bitfield>,
+}
+
+impl Link {
+    /// Sends a control message; a neighbour that takes none any more is cut off, and its link reports the end.
+    pub(super) fn tell(&self, message: &Message) {
+        if !self.control.send(message) {
+            crate::net::close(&self.connection, Reason::Protocol, "control messages are not read");
+        }
+    }
+
+    /// Notes that the neighbour has the proof of these chunks.
+    pub(super) fn mark_told(&mut self, set: &Bitfield, indices: impl Iterator<Item = u32>) {
+        let layout = set.layout();
+        let told = self.told.get_or_insert_with(|| Bitfield::none(layout));
+        for chunk in indices.filter_map(|index| layout.chunk(index)) {
+            told.insert(chunk);
+        }
+    }
+}
+
+/// All neighbours, by the name that the swarm knows them by.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    by_source: BTreeMap<SourceId, Link>,
+}
+
+/// What to do with a new connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// Keep it.
+    Keep,
+    /// Keep it and drop the older one to the same peer.
+    Replace(SourceId),
+    /// It leads to ourselves.
+    OurSelf,
+    /// The older connection to the same peer stays.
+    Duplicate,
+    /// We have as many as we want.
+    Full,
+}
+
+impl Links {
+    /// Decides about a connection to `theirs` that we `dialled` or accepted.
+    ///
+    /// Of two simultaneous connections the one dialled by the smaller peer id stays; both sides see the same two, so both
+    /// decide alike.
+    pub(super) fn admit(&self, ours: PeerId, theirs: PeerId, dialled: bool, most: usize) -> Admission {
+        if ours == theirs {
+            return Admission::OurSelf;
+        }
+        if let Some((source, older)) = self.iter().find(|(_, link)| link.hello.peer == theirs) {
+            return if older.dialled != dialled && dialled == (ours < theirs) {
+                Admission::Replace(source)
+            } else {
+                Admission::Duplicate
+            };
+        }
+        if !dialled && self.by_source.len() >= most { Admission::Full } else { Admission::Keep }
+    }
+
+    pub(super) fn insert(&mut self, source: SourceId, link: Link) {
+        self.by_source.insert(source, link);
+    }
+
+    pub(super) fn remove(&mut self, source: SourceId) -> Option<Link> {
+        self.by_source.remove(&source)
+    }
+
+    pub(super) fn link(&self, source: SourceId) -> Option<&Link> {
+        self.by_source.get(&source)
+    }
+
+    pub(super) fn link_mut(&mut self, source: SourceId) -> Option<&mut Link> {
+        self.by_source.get_mut(&source)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_source.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SourceId, &Link)> {
+        self.by_source.iter().map(|(source, link)| (*source, link))
+    }
+
+    /// The neighbours that take part in our content's swarm.
+    pub(super) fn joined_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.by_source.values_mut().filter(|link| link.joined)
+    }
+
+    pub(super) fn sources(&self) -> Vec<SourceId> {
+        self.by_source.keys().copied().collect()
+    }
+}

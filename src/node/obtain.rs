@@ -1,0 +1,251 @@
+//! How a node that pulls comes to its content: the first one offered that a publisher of its swarm endorsed, or the one that its
+//! destination holds already.
+//!
+//! What the destination holds is a candidate like any other: it is taken when a neighbour has the same, when a newcomer has nothing
+//! else to offer, or when nobody came in time. A newer endorsement of another content wins over it, since a user who starts
+//! a pull again after the source changed wants the new tree.
+//!
+//! Invariant: nothing is written before an endorsement was checked and the whole manifest matched the content id in it.
+//!
+//! Not here: checking certificates (`identity`), resuming (`store`).
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Node;
+use super::content::{Content, Tree};
+use super::error::NodeError;
+use super::event::Event;
+use super::publish::hash_range;
+use super::report::Report;
+use crate::bitfield::Bitfield;
+use crate::manifest::{Check, ContentId, Endorsement, Entries, Manifest, Proofs, SignedBatch};
+use crate::net::{ObtainError, obtain};
+use crate::store::{Names, NewContent, Opened, Replica, StoreError, SymlinkPolicy};
+use crate::swarm::SourceId;
+use crate::units::Bytes;
+use crate::wire::Wants;
+
+/// A content that the destination holds from an earlier run, with endorsements that still hold.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) endorsements: Vec<Endorsement>,
+    /// Digest batches as the journal has them.
+    pub(super) batches: Vec<Vec<u8>>,
+}
+
+/// Where a node that pulls stands before it has a content.
+#[derive(Debug)]
+pub(super) enum Seek {
+    /// Nothing endorsed was offered yet.
+    Waiting,
+    /// A neighbour sends the manifest.
+    Obtaining,
+    /// The destination is being made ready.
+    Preparing,
+    /// There is a content.
+    Done,
+}
+
+/// A destination that is ready for its content.
+#[derive(Debug)]
+pub(super) struct Ready {
+    manifest: Arc<Manifest>,
+    proofs: Proofs,
+    replica: Arc<Replica>,
+    have: Bitfield,
+}
+
+impl Node {
+    /// Looks at an endorsed content while there is none.
+    pub(super) fn consider(&mut self, source: SourceId, endorsement: Endorsement) {
+        let id = endorsement.content;
+        let offered = self.links.link(source).is_some_and(|link| link.offers.iter().any(|offer| offer.id == id));
+        if !offered || !matches!(self.seek, Seek::Waiting | Seek::Obtaining) {
+            return;
+        }
+        if let Some(stored) = &self.stored
+            && stored.manifest.id() != id
+            && stored.endorsements.iter().any(|ours| ours.time >= endorsement.time)
+        {
+            return;
+        }
+        if !self.endorsements.contains(&endorsement) {
+            self.endorsements.push(endorsement);
+        }
+        if matches!(self.seek, Seek::Waiting) {
+            self.obtain(source, id);
+        }
+    }
+
+    /// Starts to fetch the manifest of `id`, or takes the stored one.
+    fn obtain(&mut self, from: SourceId, id: ContentId) {
+        if let Some(stored) = self.stored.as_ref().filter(|stored| stored.manifest.id() == id) {
+            return self.prepare(Arc::clone(&stored.manifest));
+        }
+        let Some(link) = self.links.link(from) else { return };
+        self.seek = Seek::Obtaining;
+        let (connection, events) = (link.connection.clone(), self.events.clone());
+        tokio::spawn(async move {
+            let outcome = obtain(&connection, id).await;
+            events.send(Event::Obtained { source: from, outcome });
+        });
+    }
+
+    /// The manifest came, or did not: then another neighbour that offers an endorsed content is asked.
+    pub(super) fn on_obtained(&mut self, source: SourceId, outcome: Result<Manifest, ObtainError>) {
+        match outcome {
+            Ok(manifest) => self.prepare(Arc::new(manifest)),
+            Err(error) => {
+                tracing::warn!(?source, %error, "a neighbour could not send the manifest");
+                self.seek = Seek::Waiting;
+                let next = self.links.iter().filter(|(other, _)| *other != source).find_map(|(other, link)| {
+                    let endorsed = |id| self.endorsements.iter().any(|endorsement| endorsement.content == id);
+                    link.offers.iter().find(|offer| endorsed(offer.id)).map(|offer| (other, offer.id))
+                });
+                if let Some((other, id)) = next {
+                    self.obtain(other, id);
+                }
+            }
+        }
+    }
+
+    /// Takes what the destination holds.
+    pub(super) fn take_stored(&mut self) {
+        if matches!(self.seek, Seek::Waiting)
+            && let Some(stored) = &self.stored
+        {
+            let manifest = Arc::clone(&stored.manifest);
+            self.prepare(manifest);
+        }
+    }
+
+    /// Makes the destination ready: resumes what is there, re-hashes what it cannot vouch for.
+    fn prepare(&mut self, manifest: Arc<Manifest>) {
+        let Some(opened) = self.opened.take() else { return };
+        self.seek = Seek::Preparing;
+        let id = manifest.id();
+        let mut endorsements = std::mem::take(&mut self.endorsements);
+        let mut batches = Vec::new();
+        if let Some(stored) = self.stored.take().filter(|stored| stored.manifest.id() == id) {
+            endorsements.extend(stored.endorsements);
+            batches = stored.batches;
+        }
+        endorsements.retain(|endorsement| endorsement.content == id);
+        let (events, pool) = (self.events.clone(), self.pool.clone());
+        let symlinks = self.config.symlinks;
+        tokio::spawn(async move {
+            let job = move || make_ready(opened, manifest, endorsements, &batches, symlinks);
+            events.send(Event::Ready(Box::new(pool.run(job).await)));
+        });
+    }
+
+    /// The destination is ready: the content begins.
+    pub(super) fn on_ready(&mut self, outcome: Result<Ready, StoreError>) -> Result<(), NodeError> {
+        let Ready { manifest, proofs, replica, have } = outcome?;
+        let (config, seed) = (self.swarm_config(), self.rng.u64(..));
+        self.adopt(Content::new(manifest, proofs, have, Tree::Replica(replica), config, seed));
+        if let Some((source, press)) = self.copy.take() {
+            self.copy_from(source, press);
+        }
+        Ok(())
+    }
+
+    /// Begins to take part in the swarm of `content`.
+    pub(super) fn adopt(&mut self, content: Content) {
+        let id = content.id();
+        let snapshot = &content.snapshot;
+        self.reports.send(Report::Content {
+            id,
+            bytes: snapshot.bytes_total,
+            files: snapshot.files_total,
+            chunks: snapshot.chunks_total,
+            chunk_size: Bytes(content.manifest.layout().chunk_size()),
+            kept: snapshot.bytes_kept,
+        });
+        self.seek = Seek::Done;
+        self.last_progress = self.clock.now();
+        self.content = Some(content);
+        for source in self.links.sources() {
+            self.introduce(source);
+        }
+    }
+
+    /// Finds our content among what a neighbour offers, or drops the neighbour when it follows another.
+    pub(super) fn match_offers(&mut self, source: SourceId) {
+        let Some(content) = &self.content else { return };
+        let id = content.id();
+        let Some(link) = self.links.link_mut(source) else { return };
+        if let Some(offer) = link.offers.iter().find(|offer| offer.id == id) {
+            link.theirs = Some(offer.index);
+            self.join(source);
+            return;
+        }
+        let may_follow = match link.hello.wants {
+            Wants::Any => true,
+            Wants::Id(wanted) => wanted == id,
+            Wants::Nothing => false,
+        };
+        if !may_follow {
+            self.refuse_other_content(source);
+        }
+    }
+}
+
+/// Makes a destination ready for a content: checks links and space, resumes, proves what is on the disk. Blocks.
+pub(super) fn make_ready(
+    opened: Opened,
+    manifest: Arc<Manifest>,
+    endorsements: Vec<Endorsement>,
+    batches: &[Vec<u8>],
+    symlinks: SymlinkPolicy,
+) -> Result<Ready, StoreError> {
+    let entries = manifest.entries();
+    if symlinks != SymlinkPolicy::Keep {
+        refuse_escaping(entries)?;
+    }
+    let mut proofs = Proofs::new(manifest.id(), manifest.layout());
+    let (header, pages) = (manifest.header_bytes(), manifest.pages().collect::<Vec<_>>());
+    let begun = opened.begin(NewContent {
+        id: manifest.id().0,
+        entries: Arc::clone(entries),
+        layout: manifest.layout(),
+        header: &header,
+        pages: &pages,
+        allocated: None,
+    })?;
+    let replica = Arc::new(begun.replica);
+    for endorsement in endorsements {
+        let bytes = endorsement.to_bytes();
+        if proofs.endorse(endorsement).unwrap_or(false) {
+            replica.add_endorsement(&bytes)?;
+        }
+    }
+    for batch in batches.iter().filter_map(|bytes| SignedBatch::parse(bytes).ok()) {
+        // What does not hold is of no use, and what is missing is asked for again.
+        let _ = proofs.insert_batch(&batch);
+    }
+    let tree = Tree::Replica(Arc::clone(&replica));
+    for chunk in begun.unproven.iter() {
+        let found = hash_range(&tree, manifest.layout().range(chunk));
+        if found.is_ok_and(|digest| proofs.check(chunk, &digest) == Check::Proven) {
+            replica.confirm(chunk)?;
+        }
+    }
+    // A chunk whose proof is lost cannot be shown to others: it is fetched again.
+    let mut have = replica.have();
+    for chunk in have.clone().iter().filter(|chunk| !proofs.known().contains(*chunk)) {
+        have.remove(chunk);
+    }
+    Ok(Ready { manifest, proofs, replica, have })
+}
+
+/// Refuses a content with symlinks that lead outside it, as a publisher would.
+fn refuse_escaping(entries: &Entries) -> Result<(), StoreError> {
+    let mut names = Names::default();
+    entries.escaping().for_each(|entry| names.push(PathBuf::from(OsStr::from_bytes(entry.path.as_bytes()))));
+    if names.count() == 0 { Ok(()) } else { Err(StoreError::Escaping { names }) }
+}

@@ -1,0 +1,186 @@
+//! Start: from a configuration to a node that listens and has begun its task.
+//!
+//! The socket comes first, so that a port in use is said before a source of a million files is walked; neighbours that knock meanwhile
+//! wait in the endpoint.
+//!
+//! Not here: what the task is made of (`publish`, `obtain`).
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::candidates::Candidates;
+use super::error::NodeError;
+use super::event::{Event, Events};
+use super::gossip::Zones;
+use super::links::Links;
+use super::obtain::{Seek, Stored};
+use super::publish::Walked;
+use super::report::{Report, Reports};
+use super::{Clock, Inbox, LINK_EVENTS, Node, NodeConfig, Task};
+use crate::discovery::Resolver;
+use crate::identity::Credentials;
+use crate::manifest::{ContentId, Endorsement, Manifest};
+use crate::net::{Budget, TransportSettings, bind};
+use crate::store::{Opened, Pool, Replica, overlap};
+use crate::swarm::Config;
+use crate::units::{Rng, Time};
+use crate::wire::PeerId;
+
+/// Threads for disk and hashing: two for each core keep the disk busy while others hash, and more only fight for the cores.
+const POOL_THREADS_PER_CORE: usize = 2;
+/// Names are looked up again so often, since peers come and go behind them.
+const RESOLVE_EVERY: Duration = Duration::from_secs(30);
+/// A name that could not be looked up is tried again so soon.
+const RESOLVE_RETRY: Duration = Duration::from_secs(3);
+
+impl Node {
+    /// Binds the socket and makes a node around it.
+    pub(super) fn start(
+        config: NodeConfig,
+        credentials: Credentials,
+        reports: Reports,
+    ) -> Result<(Self, Inbox), NodeError> {
+        let endpoint = bind(config.listen, &credentials, &TransportSettings::bound_to(config.listen.ip()))?;
+        let listen = endpoint.local_addr().unwrap_or(config.listen);
+        let (swarm, identity) = (credentials.swarm_id(), credentials.identity());
+        reports.send(Report::Started { listen, swarm, identity });
+        let (events, from_tasks) = Events::channel();
+        let (link_events, from_links) = mpsc::channel(LINK_EVENTS);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut rng = Rng::with_seed(u64::from_le_bytes(random()));
+        let node = Self {
+            clock: Clock(Instant::now()),
+            peer: PeerId(random()),
+            pool: Pool::new(POOL_THREADS_PER_CORE * cores),
+            // The other half is for windows of connections, uploads and the swarm's own tables.
+            budget: Budget::new(config.memory / 2),
+            links: Links::default(),
+            // Zero is the local source.
+            next_source: 1,
+            candidates: Candidates::default(),
+            zones: Zones::default(),
+            newcomers: Vec::new(),
+            dialling: 0,
+            complained: BTreeSet::new(),
+            unresolved: BTreeSet::new(),
+            banned: BTreeSet::new(),
+            last_failure: None,
+            refused_us: false,
+            peers_seen: 0,
+            seek: Seek::Waiting,
+            opened: None,
+            stored: None,
+            endorsements: Vec::new(),
+            refusal: None,
+            content: None,
+            copy: None,
+            started: Time::ZERO,
+            last_progress: Time::ZERO,
+            last_request: Time::ZERO,
+            next_peers: Time::ZERO,
+            completed_at: None,
+            committing: false,
+            finishing: false,
+            verifying: false,
+            finished: false,
+            leaving: false,
+            reported: None,
+            rng: Rng::with_seed(rng.u64(..)),
+            config,
+            credentials,
+            reports,
+            endpoint,
+            listen,
+            events,
+            link_events,
+        };
+        Ok((node, Inbox { events: from_tasks, links: from_links }))
+    }
+
+    /// Begins the task: walks a source, opens a destination, looks up peers.
+    pub(super) async fn prepare_task(&mut self) -> Result<(), NodeError> {
+        self.look_up_peers();
+        match self.config.task.clone() {
+            Task::Publish { src } => {
+                let walked = self.walk(src).await?;
+                self.publish(walked);
+            }
+            Task::Pull { dst } => self.open(dst).await?,
+            Task::Copy { src, dst } => {
+                overlap(&src, &dst)?;
+                let Walked { manifest, proofs, source, press } = self.walk(src).await?;
+                self.open(dst).await?;
+                let endorsements = proofs.endorsements().cloned().collect();
+                self.stored = Some(Stored { manifest, endorsements, batches: Vec::new() });
+                self.copy = Some((source, press));
+                self.take_stored();
+            }
+        }
+        self.started = self.clock.now();
+        Ok(())
+    }
+
+    /// Opens the destination and looks at what it holds.
+    async fn open(&mut self, dst: PathBuf) -> Result<(), NodeError> {
+        let opened = self.pool.run(move || Replica::open(&dst)).await?;
+        for warning in opened.warnings() {
+            self.reports.send(Report::Warning(warning.to_string()));
+        }
+        self.stored = self.believe(&opened);
+        self.opened = Some(opened);
+        Ok(())
+    }
+
+    /// What the journal holds, as far as its endorsements still hold with the credentials of today.
+    fn believe(&mut self, opened: &Opened) -> Option<Stored> {
+        let stored = opened.stored()?;
+        let id = ContentId(stored.content_id);
+        let manifest = Manifest::load(id, &stored.header, stored.pages.clone())
+            .inspect_err(|error| tracing::warn!(%error, "the manifest in the journal cannot be used"))
+            .ok()?;
+        let parsed = stored.endorsements.iter().filter_map(|bytes| Endorsement::parse(bytes).ok());
+        let endorsements: Vec<Endorsement> = parsed.filter(|one| one.content == id && self.is_endorsed(one)).collect();
+        if endorsements.is_empty() {
+            tracing::warn!(
+                "the destination holds a content of another swarm; it is of use only if it is offered here too"
+            );
+            return None;
+        }
+        Some(Stored { manifest: Arc::new(manifest), endorsements, batches: stored.batches.clone() })
+    }
+
+    /// Looks up the names of the peer list, now and from time to time.
+    fn look_up_peers(&self) {
+        let resolver = Arc::new(Resolver::from_system());
+        for peer in self.config.peers.clone() {
+            let (resolver, events) = (Arc::clone(&resolver), self.events.clone());
+            tokio::spawn(async move {
+                while events.is_heard() {
+                    let outcome = resolver.resolve(&peer).await;
+                    let pause = if outcome.is_ok() { RESOLVE_EVERY } else { RESOLVE_RETRY };
+                    events.send(Event::Resolved { name: peer.to_string(), outcome });
+                    tokio::time::sleep(pause).await;
+                }
+            });
+        }
+    }
+
+    /// The knobs of the swarm.
+    pub(super) fn swarm_config(&self) -> Config {
+        Config::default()
+    }
+}
+
+/// Random bytes from the system.
+///
+/// # Panics
+/// When the system has none to give, which Linux never does after its start.
+pub(super) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system gives random bytes");
+    bytes
+}

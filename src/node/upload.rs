@@ -1,0 +1,124 @@
+//! Upload: answering one request with one chunk.
+//!
+//! The chunk is read in segments on the disk pool and given to the stream as it is read, so that an upload needs a megabyte of memory
+//! whatever the size of a chunk. A publisher hashes what it reads on the way and signs the digest into the trailer, which is how
+//! the first byte can leave before anything was hashed.
+//!
+//! Invariant: a trailer is sent only after every byte of the chunk; whoever stops in the middle sees a broken stream, never a short chunk.
+//!
+//! Not here: whom to serve and with what (the swarm).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use quinn::{Connection, SendStream, VarInt};
+
+use super::content::Tree;
+use crate::chunk::{ChunkId, Layout};
+use crate::manifest::{ContentId, DatasetKey, Digest, DigestKind, Hasher, SignedBatch};
+use crate::net::frames;
+use crate::store::{Pool, StoreError};
+use crate::wire::{Answer, Encoding, Ranges, StreamCode, Trailer};
+
+/// Bytes that are read, hashed and handed over at once (256 KiB: reading and hashing are at full speed, and what is handed over counts
+/// against the send window until all of it is acknowledged).
+const SEGMENT: u64 = 256 << 10;
+/// The least a connection may have buffered for sending, whatever its congestion window (512 KiB: two segments).
+const SEND_WINDOW_MIN: u64 = 512 << 10;
+/// The most on a short path, where the congestion window of a lossless link grows without meaning anything (2 MiB: 10 Gbit/s at 1.6 ms).
+const SEND_WINDOW_NEAR: u64 = 2 << 20;
+/// The most on a long path (16 MiB: 1 Gbit/s at 128 ms; sixteen such neighbours fill the budget of 256 MiB).
+const SEND_WINDOW_FAR: u64 = 16 << 20;
+/// From this round-trip time on a path is long.
+const FAR: Duration = Duration::from_millis(5);
+
+/// One answer to give.
+#[derive(Debug)]
+pub(super) struct Upload {
+    pub(super) connection: Connection,
+    pub(super) send: SendStream,
+    pub(super) tree: Tree,
+    pub(super) pool: Pool,
+    pub(super) layout: Layout,
+    pub(super) content: ContentId,
+    pub(super) chunk: ChunkId,
+    pub(super) waiting: u32,
+    /// A publisher's key; it signs what the neighbour has no proof of.
+    pub(super) key: Option<Arc<DatasetKey>>,
+    /// Whether the neighbour has the chunk's proof already.
+    pub(super) told: bool,
+}
+
+/// Why an upload did not end well.
+#[derive(Debug)]
+pub(super) enum UploadError {
+    /// The other side stopped it, or its connection is gone.
+    Stopped,
+    /// Our own disk.
+    Store(StoreError),
+}
+
+impl From<quinn::WriteError> for UploadError {
+    fn from(_: quinn::WriteError) -> Self {
+        Self::Stopped
+    }
+}
+
+impl Upload {
+    /// Sends the chunk; returns its digest when it was hashed on the way, and the stream, whose acknowledgement is still to come.
+    pub(super) async fn run(mut self) -> Result<(Option<Digest>, SendStream), UploadError> {
+        // What is buffered beyond the congestion window would only wait here, out of the swarm's order.
+        let path = self.connection.stats().path;
+        let most = if path.rtt < FAR { SEND_WINDOW_NEAR } else { SEND_WINDOW_FAR };
+        self.connection.set_send_window((path.cwnd + path.cwnd / 4).clamp(SEND_WINDOW_MIN, most));
+        let range = self.layout.range(self.chunk);
+        let length = u32::try_from(range.end - range.start).expect("a chunk has at most 128 MiB");
+        let chunk = self.chunk.index();
+        let header = Answer::Data { chunk, ranges: Ranges::WHOLE, encoding: Encoding::Raw, length };
+        frames::write(&mut self.send, &header).await?;
+        let mut hasher = self.key.is_some().then(|| DigestKind::Blake3.hasher());
+        let mut offset = range.start;
+        while offset < range.end {
+            let len = (range.end - offset).min(SEGMENT);
+            let (data, hashed) = match self.read(offset, len, hasher).await {
+                Ok(segment) => segment,
+                Err(error) => {
+                    // The neighbour must not take a chunk cut short for one that is over; the stream may be gone already.
+                    let _ = self.send.reset(VarInt::from_u32(StreamCode::Failed.code()));
+                    return Err(UploadError::Store(error));
+                }
+            };
+            hasher = hashed;
+            self.send.write_chunk(data).await?;
+            offset += len;
+        }
+        let digest = hasher.map(Hasher::finish);
+        let proof = match (&self.key, digest) {
+            (Some(key), Some(digest)) if !self.told => {
+                Some(SignedBatch::sign(key, self.content, &[(self.chunk, digest)]))
+            }
+            _ => None,
+        };
+        frames::write(&mut self.send, &Trailer { proof, waiting: self.waiting }).await?;
+        // Fails only on a stream that was stopped; the caller sees that when it waits for the acknowledgement.
+        let _ = self.send.finish();
+        Ok((digest, self.send))
+    }
+
+    /// Reads and hashes one segment on the pool.
+    async fn read(&self, offset: u64, len: u64, hasher: Option<Hasher>) -> Result<(Bytes, Option<Hasher>), StoreError> {
+        let tree = self.tree.clone();
+        let len = usize::try_from(len).expect("a segment fits memory");
+        let job = move || {
+            let mut data = vec![0; len];
+            tree.read_at(offset, &mut data)?;
+            let hasher = hasher.map(|mut hasher| {
+                hasher.update(&data);
+                hasher
+            });
+            Ok((Bytes::from(data), hasher))
+        };
+        self.pool.run(job).await
+    }
+}
