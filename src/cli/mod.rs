@@ -11,6 +11,7 @@
 mod environment;
 mod invitation;
 mod key;
+mod transfer;
 
 pub mod args;
 pub mod config;
@@ -82,12 +83,7 @@ fn transfer(args: &TransferArgs, environment: &Environment, screen: &Screen) -> 
         Ok(keys) => keys,
         Err(error) => return fail(screen, error.exit_code(), &error),
     };
-    start(&config, &keys, screen)
-}
-
-/// Runs the node that `config` describes until it ends.
-fn start(_config: &Config, _keys: &OwnKeys, screen: &Screen) -> ExitCode {
-    fail(screen, ExitCode::Internal, &Absent("transfer"))
+    transfer::run(&config, &keys, screen)
 }
 
 /// Runs the demonstration.
