@@ -8,7 +8,7 @@
 //! Not here: what only the world can tell (whether paths exist or overlap, whether peers answer, whether the key is good).
 
 use std::ffi::OsStr;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,41 +16,9 @@ use std::time::Duration;
 use super::args::{OutputWord, SymlinkWord, TransferArgs};
 use crate::chunk::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN};
 use crate::discovery::{DEFAULT_PORT, PeerName, PeerNameError};
+use crate::node::{NodeConfig, Task};
+use crate::store::SymlinkPolicy;
 use crate::units::{Bytes, ParseUnitError, parse_bytes, parse_duration};
-
-/// What this node is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Task {
-    /// Publish a source.
-    Seed {
-        /// The directory or file.
-        source: PathBuf,
-    },
-    /// Fetch from peers, and serve.
-    Pull {
-        /// The directory.
-        destination: PathBuf,
-    },
-    /// Publish a source and replicate it into a directory of this machine.
-    Copy {
-        /// The directory or file.
-        source: PathBuf,
-        /// The directory.
-        destination: PathBuf,
-    },
-}
-
-/// What to do with symbolic links that point outside the source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SymlinkPolicy {
-    /// Stop before anything is transferred, and list them: a copy that silently differs would be worse.
-    #[default]
-    Refuse,
-    /// Replicate them as they are.
-    Keep,
-    /// Leave them out, with a warning.
-    Skip,
-}
 
 /// The form of what is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,40 +30,13 @@ pub enum Output {
     Json,
 }
 
-/// A transfer, ready to run.
+/// A transfer, ready to run: what the node is told, and how it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// What this node is to do.
-    pub task: Task,
-    /// Peers to connect to, each once, in the order given. Default: none; others may still connect to us.
-    pub peers: Vec<PeerName>,
-    /// Where to listen (UDP). Default `[::]:10090`: the ancestor's port, and every address of this machine. Port zero lets the
-    /// system choose.
-    pub listen: SocketAddr,
-    /// Bytes of a chunk. Default `None`: about 1/4096 of the content (see [`crate::chunk::automatic_chunk_size`]).
-    pub chunk_size: Option<Bytes>,
-    /// What to do with symbolic links that point outside the source. Default: refuse.
-    pub symlinks: SymlinkPolicy,
+    /// What the node is told.
+    pub node: NodeConfig,
     /// The file with the swarm key; `-` is standard input. Default `None`: the environment.
     pub key_file: Option<PathBuf>,
-    /// The place that this machine is in. Default `None`: every peer counts as near.
-    pub zone: Option<String>,
-    /// Memory for chunks, caches and connections, as a budget that does not depend on the content's size. Default 256 MiB:
-    /// ten neighbours with 16 MiB chunks on their way in or out, and a third for the rest of the process. More pays on long fast
-    /// paths, where the windows grow with it.
-    pub memory: Bytes,
-    /// Whether everything is read back once it is complete. Default no: every chunk was verified before it was written, and
-    /// reading back costs a pass over the disk.
-    pub verify_on_complete: bool,
-    /// Whether to leave when complete and others hold what we hold. Default no: a complete node serves. A node that only
-    /// publishes stays.
-    pub exit_complete: bool,
-    /// How long to wait for a first peer. Default 20 s, the ancestor's.
-    pub peer_wait_timeout: Duration,
-    /// How long nothing may arrive before we give up. Default 30 s, the ancestor's; `None` waits for ever.
-    pub transfer_idle_timeout: Option<Duration>,
-    /// How long a complete node stays when nobody asks for anything. Default `None`: for ever.
-    pub seed_idle_timeout: Option<Duration>,
     /// The form of what is printed. Default: text.
     pub output: Output,
     /// Whether totals are printed at the end. Default no.
@@ -219,30 +160,34 @@ impl Config {
     /// [`UsageError`] for the first value that cannot be used.
     pub fn from_args(args: &TransferArgs) -> Result<Self, UsageError> {
         let chunk_size = args.chunk_size.as_deref().map(parse_chunk_size).transpose()?;
-        let peer_wait = time("--peer-wait-timeout", args.peer_wait_timeout.as_deref(), PEER_WAIT)?;
-        Ok(Self {
-            task: task(args)?,
+        let usual = NodeConfig::new(task(args)?);
+        let usual_idle = usual.transfer_idle_timeout.unwrap_or_default();
+        let peer_wait = time("--peer-wait-timeout", args.peer_wait_timeout.as_deref(), usual.peer_wait_timeout)?;
+        let node = NodeConfig {
             peers: peers(&args.peer_list)?,
-            listen: args.listen_addr.as_deref().map_or(Ok(LISTEN), parse_listen)?,
+            listen: args
+                .listen_addr
+                .as_deref()
+                .map_or(Ok(usual.listen), |text| parse_listen(text, usual.listen.ip()))?,
             chunk_size,
             symlinks: match args.symlinks {
                 None | Some(SymlinkWord::Refuse) => SymlinkPolicy::Refuse,
                 Some(SymlinkWord::Keep) => SymlinkPolicy::Keep,
                 Some(SymlinkWord::Skip) => SymlinkPolicy::Skip,
             },
-            key_file: args.key_file.clone(),
             zone: args.zone.as_deref().map(parse_zone).transpose()?,
-            memory: memory(args.memory.as_deref(), chunk_size)?,
+            memory: memory(args.memory.as_deref(), usual.memory, chunk_size)?,
             verify_on_complete: args.verify_on_complete,
             exit_complete: args.exit_complete,
             peer_wait_timeout: peer_wait
                 .ok_or(UsageError::ZeroTime { flag: "--peer-wait-timeout", example: EXAMPLE_TIME })?,
-            transfer_idle_timeout: time(
-                "--transfer-idle-timeout",
-                args.transfer_idle_timeout.as_deref(),
-                TRANSFER_IDLE,
-            )?,
+            transfer_idle_timeout: time("--transfer-idle-timeout", args.transfer_idle_timeout.as_deref(), usual_idle)?,
             seed_idle_timeout: time("--seed-idle-timeout", args.seed_idle_timeout.as_deref(), Duration::ZERO)?,
+            task: usual.task,
+        };
+        Ok(Self {
+            node,
+            key_file: args.key_file.clone(),
             output: match args.output {
                 None | Some(OutputWord::Text) => Output::Text,
                 Some(OutputWord::Json) => Output::Json,
@@ -255,8 +200,8 @@ impl Config {
     /// What is published, if anything.
     #[must_use]
     pub fn source(&self) -> Option<&Path> {
-        match &self.task {
-            Task::Seed { source } | Task::Copy { source, .. } => Some(source),
+        match &self.node.task {
+            Task::Publish { src } | Task::Copy { src, .. } => Some(src),
             Task::Pull { .. } => None,
         }
     }
@@ -264,20 +209,20 @@ impl Config {
     /// Where the content goes, if anywhere.
     #[must_use]
     pub fn destination(&self) -> Option<&Path> {
-        match &self.task {
-            Task::Pull { destination } | Task::Copy { destination, .. } => Some(destination),
-            Task::Seed { .. } => None,
+        match &self.node.task {
+            Task::Pull { dst } | Task::Copy { dst, .. } => Some(dst),
+            Task::Publish { .. } => None,
         }
     }
 }
 
 fn task(args: &TransferArgs) -> Result<Task, UsageError> {
-    let source = args.src.as_deref().map(|path| local_path("--src", path)).transpose()?;
-    let destination = args.dst.as_deref().map(|path| local_path("--dst", path)).transpose()?;
-    match (source, destination) {
-        (Some(source), None) => Ok(Task::Seed { source }),
-        (None, Some(destination)) => Ok(Task::Pull { destination }),
-        (Some(source), Some(destination)) => Ok(Task::Copy { source, destination }),
+    let src = args.src.as_deref().map(|path| local_path("--src", path)).transpose()?;
+    let dst = args.dst.as_deref().map(|path| local_path("--dst", path)).transpose()?;
+    match (src, dst) {
+        (Some(src), None) => Ok(Task::Publish { src }),
+        (None, Some(dst)) => Ok(Task::Pull { dst }),
+        (Some(src), Some(dst)) => Ok(Task::Copy { src, dst }),
         (None, None) => Err(UsageError::NoTask),
     }
 }
@@ -309,9 +254,9 @@ fn peers(lists: &[String]) -> Result<Vec<PeerName>, UsageError> {
     Ok(peers)
 }
 
-fn parse_listen(value: &str) -> Result<SocketAddr, UsageError> {
+fn parse_listen(value: &str, every: IpAddr) -> Result<SocketAddr, UsageError> {
     let text = value.trim();
-    let any = || text.strip_prefix(':').and_then(|port| port.parse().ok()).map(|port| (LISTEN.ip(), port));
+    let any = || text.strip_prefix(':').and_then(|port| port.parse().ok()).map(|port| (every, port));
     let bare = || text.trim_matches(['[', ']']).parse::<IpAddr>().ok().map(|ip| (ip, DEFAULT_PORT));
     match text.parse().ok().or_else(|| any().or_else(bare).map(SocketAddr::from)) {
         Some(address) => Ok(address),
@@ -323,10 +268,10 @@ fn parse_chunk_size(value: &str) -> Result<Bytes, UsageError> {
     size("--chunk-size", value, "16MiB", CHUNK_SIZE_MIN, CHUNK_SIZE_MAX)
 }
 
-fn memory(value: Option<&str>, chunk_size: Option<Bytes>) -> Result<Bytes, UsageError> {
+fn memory(value: Option<&str>, usual: Bytes, chunk_size: Option<Bytes>) -> Result<Bytes, UsageError> {
     const FLAG: &str = "--memory";
     let memory = match value {
-        None => MEMORY,
+        None => usual,
         Some(value) if parse_bytes(value).is_ok() && value.trim().bytes().all(|b| b.is_ascii_digit() || b == b'.') => {
             return Err(UsageError::NoUnit { flag: FLAG, value: value.trim().to_owned() });
         }
@@ -366,14 +311,6 @@ fn parse_zone(value: &str) -> Result<String, UsageError> {
     if fits && plain { Ok(value.to_owned()) } else { Err(UsageError::Zone { value: value.to_owned() }) }
 }
 
-/// Where to listen by default: the ancestor's port, on every address of both families.
-const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), DEFAULT_PORT);
-/// The default of `--peer-wait-timeout`: the ancestor's.
-const PEER_WAIT: Duration = Duration::from_secs(20);
-/// The default of `--transfer-idle-timeout`: the ancestor's.
-const TRANSFER_IDLE: Duration = Duration::from_secs(30);
-/// The default of `--memory`.
-const MEMORY: Bytes = Bytes(256 << 20);
 /// The smallest `--memory`: four of the largest automatic chunks, 16 MiB each.
 const MEMORY_MIN: u64 = 64 << 20;
 /// The largest `--memory`: more than any machine has today, and far from where sums of budgets would overflow.

@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::args::KeyNewArgs;
-use super::config::{Config, Task};
+use super::config::Config;
 use super::exit::ExitCode;
 use super::screen::Screen;
 use crate::identity::{IdentityError, KeyError, KeyRing, KeySources, SwarmId, SwarmKey};
+use crate::node::Task;
 
 /// A key that could not be made, written or found.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +96,8 @@ impl OwnKeys {
         if let Some(ring) = KeyRing::load(sources, stdin)? {
             return Ok(Self { ring, fresh: false });
         }
-        let needs_nobody = matches!(config.task, Task::Copy { .. }) && config.exit_complete && config.peers.is_empty();
+        let needs_nobody =
+            matches!(config.node.task, Task::Copy { .. }) && config.node.exit_complete && config.node.peers.is_empty();
         if needs_nobody || (terminal && config.source().is_some()) {
             return Ok(Self { ring: KeyRing::single(SwarmKey::generate()?), fresh: true });
         }

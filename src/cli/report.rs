@@ -12,12 +12,12 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use super::config::{Config, Output, Task};
+use super::config::{Config, Output};
 use super::event::{Complete, Event, EventPath, EventWriter, Manifest, Progress, Role, Start, Summary, Warning};
 use super::progress::{self, Rate, Work};
 use super::screen::Screen;
 use super::statistics;
-use crate::node::{Phase, Snapshot};
+use crate::node::{Phase, Snapshot, Task};
 use crate::units::{Bytes, Time};
 
 /// How often [`Reporter::tick`] is best called: five times a second looks alive, and costs nothing.
@@ -48,8 +48,8 @@ impl Reporter {
             screen,
             events: (config.output == Output::Json).then(|| EventWriter::new(out)),
             statistics: config.statistics,
-            leaves_when_complete: config.exit_complete,
-            seeds_only: matches!(config.task, Task::Seed { .. }),
+            leaves_when_complete: config.node.exit_complete,
+            seeds_only: matches!(config.node.task, Task::Publish { .. }),
             rate: Rate::default(),
             told: None,
         }
@@ -196,8 +196,8 @@ impl Start {
     pub fn new(config: &Config, swarm: String, identity: String, listen: String) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            role: match config.task {
-                Task::Seed { .. } => Role::Seed,
+            role: match config.node.task {
+                Task::Publish { .. } => Role::Seed,
                 Task::Pull { .. } => Role::Pull,
                 Task::Copy { .. } => Role::Copy,
             },
@@ -206,7 +206,7 @@ impl Start {
             listen,
             source: config.source().map(<&Path>::into),
             destination: config.destination().map(<&Path>::into),
-            peers: config.peers.iter().map(ToString::to_string).collect(),
+            peers: config.node.peers.iter().map(ToString::to_string).collect(),
         }
     }
 }

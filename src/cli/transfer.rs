@@ -10,15 +10,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
-use super::config::{Config, Output, Task};
-use super::event::{Complete, Event, EventPath, Failure, Manifest, Peer, PeerState, Role, Start, Summary, Warning};
+use super::config::{Config, Output};
+use super::event::{Complete, Event, Failure, Manifest, Peer, PeerState, Start, Summary, Warning};
 use super::exit::ExitCode;
 use super::invitation::Invitation;
 use super::key::OwnKeys;
@@ -27,7 +25,7 @@ use super::screen::Screen;
 use super::sentence;
 use crate::discovery::own_address;
 use crate::identity::Credentials;
-use crate::node::{self, NodeConfig, NodeError, Report, Reports, Snapshot};
+use crate::node::{self, NodeError, Report, Reports, Snapshot};
 use crate::store::ErrorKind;
 use crate::units::Time;
 
@@ -71,48 +69,48 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    /// Starts the node and tells what it reports, until it ends.
+    /// Runs the node and tells what it reports, until it ends.
     async fn follow(&mut self, credentials: Credentials) -> ExitCode {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let caught = Arc::new(AtomicU8::new(0));
-        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-            (Ok(interrupt), Ok(terminate)) => {
-                tokio::spawn(watch_signals(interrupt, terminate, Arc::clone(&caught), stop));
-            }
-            (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "signals end this run without a good-bye"),
-        }
-        let (reports, mut inbox) = Reports::channel();
-        let shutdown = async {
-            // A watcher that is gone stops nothing.
-            if stopped.await.is_err() {
-                std::future::pending::<()>().await;
+        let mut signals = match Signals::watch() {
+            Ok(signals) => signals,
+            Err(error) => {
+                let message = format!("cannot watch for signals: {error}");
+                return give_up(&mut self.reporter, ExitCode::LocalIo, message);
             }
         };
-        let mut running = tokio::spawn(node::run(node_config(self.config), credentials, reports, shutdown));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (mut stop, mut caught) = (Some(stop), None);
+        let (reports, mut inbox) = Reports::channel();
+        let shutdown = async {
+            // The sender outlives the node.
+            let _ = stopped.await;
+        };
+        let running = node::run(self.config.node.clone(), credentials, reports, shutdown);
+        tokio::pin!(running);
         let mut tick = tokio::time::interval(TICK);
         let outcome = loop {
             tokio::select! {
+                outcome = &mut running => break outcome,
                 Some(report) = inbox.recv() => self.tell(report),
                 _ = tick.tick() => self.tick(),
-                outcome = &mut running => break outcome,
+                signal = signals.next() => match stop.take() {
+                    Some(stop) => {
+                        caught = Some(signal);
+                        // The node may just have ended on its own.
+                        let _ = stop.send(());
+                    }
+                    None => return signal,
+                },
             }
         };
         self.tell_rest(&mut inbox);
         match outcome {
-            Ok(Ok(summary)) => {
+            Ok(summary) => {
                 self.snapshot = summary.snapshot;
                 self.tick();
-                match (summary.complete, caught.load(Ordering::Acquire)) {
-                    (true, _) => ExitCode::Complete,
-                    (false, TERMINATE) => ExitCode::Terminated,
-                    (false, _) => ExitCode::Interrupted,
-                }
+                if summary.complete { ExitCode::Complete } else { caught.unwrap_or(ExitCode::Incomplete) }
             }
-            Ok(Err(error)) => self.fail(&error),
-            Err(panicked) => {
-                let message = format!("a bug in strew ended this run: {panicked}");
-                give_up(&mut self.reporter, ExitCode::Internal, message)
-            }
+            Err(error) => self.fail(&error),
         }
     }
 
@@ -152,16 +150,7 @@ impl Teller<'_> {
         let event = match report {
             Report::Started { listen, swarm, identity } => {
                 self.invite(listen);
-                Event::Start(Start {
-                    version: env!("CARGO_PKG_VERSION").to_owned(),
-                    role: role_of(&self.config.task),
-                    swarm: swarm.to_string(),
-                    identity: identity.to_string(),
-                    listen: listen.to_string(),
-                    source: self.config.source().map(EventPath::from),
-                    destination: self.config.destination().map(EventPath::from),
-                    peers: self.config.peers.iter().map(ToString::to_string).collect(),
-                })
+                Event::Start(Start::new(self.config, swarm.to_string(), identity.to_string(), listen.to_string()))
             }
             Report::Content { id, bytes, files, chunks, chunk_size, kept: _ } => {
                 self.content = id.to_string();
@@ -191,7 +180,7 @@ impl Teller<'_> {
                     bytes: self.snapshot.bytes_total.0,
                     bytes_kept: self.snapshot.bytes_kept.0,
                     elapsed_ms: self.elapsed_ms(),
-                    read_back: self.config.verify_on_complete,
+                    read_back: self.config.node.verify_on_complete,
                 })
             }
             Report::Warning(message) => Event::Warning(Warning { message, path: None }),
@@ -200,24 +189,24 @@ impl Teller<'_> {
     }
 }
 
-/// SIGTERM's number, to tell which signal came.
-const TERMINATE: u8 = 15;
-/// SIGINT's number.
-const INTERRUPT: u8 = 2;
+/// The two signals that ask a run to end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
 
-/// Passes the first signal on, and ends the process at the second.
-async fn watch_signals(mut interrupt: Signal, mut terminate: Signal, caught: Arc<AtomicU8>, stop: oneshot::Sender<()>) {
-    let mut next = async || {
+impl Signals {
+    fn watch() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// The exit code that belongs to the next signal.
+    async fn next(&mut self) -> ExitCode {
         tokio::select! {
-            _ = interrupt.recv() => INTERRUPT,
-            _ = terminate.recv() => TERMINATE,
+            _ = self.interrupt.recv() => ExitCode::Interrupted,
+            _ = self.terminate.recv() => ExitCode::Terminated,
         }
-    };
-    caught.store(next().await, Ordering::Release);
-    // The node may have ended on its own.
-    let _ = stop.send(());
-    let second = next().await;
-    std::process::exit(128 + i32::from(second));
+    }
 }
 
 /// The exit code of a run that ended in this error.
@@ -239,42 +228,8 @@ const fn exit_code(error: &NodeError) -> ExitCode {
     }
 }
 
-const fn role_of(task: &Task) -> Role {
-    match task {
-        Task::Seed { .. } => Role::Seed,
-        Task::Pull { .. } => Role::Pull,
-        Task::Copy { .. } => Role::Copy,
-    }
-}
-
 /// Milliseconds since 1970, for events.
 fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn node_config(config: &Config) -> NodeConfig {
-    let task = match &config.task {
-        Task::Seed { source } => node::Task::Publish { src: source.clone() },
-        Task::Pull { destination } => node::Task::Pull { dst: destination.clone() },
-        Task::Copy { source, destination } => node::Task::Copy { src: source.clone(), dst: destination.clone() },
-    };
-    NodeConfig {
-        peers: config.peers.clone(),
-        listen: config.listen,
-        chunk_size: config.chunk_size.map(|size| size.0),
-        exit_complete: config.exit_complete,
-        verify_on_complete: config.verify_on_complete,
-        transfer_idle_timeout: config.transfer_idle_timeout,
-        peer_wait_timeout: config.peer_wait_timeout,
-        seed_idle_timeout: config.seed_idle_timeout,
-        symlinks: match config.symlinks {
-            super::config::SymlinkPolicy::Refuse => crate::store::SymlinkPolicy::Refuse,
-            super::config::SymlinkPolicy::Keep => crate::store::SymlinkPolicy::Keep,
-            super::config::SymlinkPolicy::Skip => crate::store::SymlinkPolicy::Skip,
-        },
-        zone: config.zone.clone().unwrap_or_default(),
-        memory: config.memory.0,
-        ..NodeConfig::new(task)
-    }
 }

@@ -1,14 +1,18 @@
-//! What a node is told: typed, checked, ready to use. `cli` makes one of flags; a program that uses the library makes its own.
+//! What a node is told: typed, checked, ready to use.
+//!
+//! `cli` makes one of flags; a program that uses the library makes its own.
+//!
+//! Invariant: `NodeConfig::new` holds every default, so that flags, documents and library agree on them.
+//!
+//! Not here: credentials, which are not configuration but secrets.
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::discovery::PeerName;
+use crate::discovery::{DEFAULT_PORT, PeerName};
 use crate::store::SymlinkPolicy;
-
-/// The port that nodes listen on and that a peer's address means when it names none: the ancestor's.
-pub const PORT_DEFAULT: u16 = 10090;
+use crate::units::Bytes;
 
 /// What a node does with the files of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +37,7 @@ pub enum Task {
 }
 
 /// Everything that a node needs to know before it starts, the credentials aside.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeConfig {
     /// What to do.
     pub task: Task,
@@ -43,7 +47,7 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// Bytes of a chunk when publishing. Default: automatic, about a 4096th of the content. Larger ones start slower and lose
     /// more to store-and-forward, smaller ones cost messages.
-    pub chunk_size: Option<u64>,
+    pub chunk_size: Option<Bytes>,
     /// Leave once complete and no longer needed. Default: keep serving.
     pub exit_complete: bool,
     /// Read every byte back after completion and compare it with the signed digests. Default off: every chunk was verified
@@ -57,11 +61,11 @@ pub struct NodeConfig {
     pub seed_idle_timeout: Option<Duration>,
     /// What to do with symlinks that lead outside the source, and whether a destination takes such. Default: refuse.
     pub symlinks: SymlinkPolicy,
-    /// Label of a place with cheap links inside. Default empty: none.
-    pub zone: String,
+    /// Label of a place with cheap links inside. Default `None`: every peer counts as near.
+    pub zone: Option<String>,
     /// Memory for data in flight and windows, in bytes. Default 256 MiB; independent of the content's size. Less slows long
     /// paths and large chunks.
-    pub memory: u64,
+    pub memory: Bytes,
 }
 
 impl NodeConfig {
@@ -71,7 +75,7 @@ impl NodeConfig {
         Self {
             task,
             peers: Vec::new(),
-            listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT_DEFAULT)),
+            listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, DEFAULT_PORT)),
             chunk_size: None,
             exit_complete: false,
             verify_on_complete: false,
@@ -79,8 +83,8 @@ impl NodeConfig {
             peer_wait_timeout: Duration::from_secs(20),
             seed_idle_timeout: None,
             symlinks: SymlinkPolicy::default(),
-            zone: String::new(),
-            memory: 256 << 20,
+            zone: None,
+            memory: Bytes(256 << 20),
         }
     }
 }

@@ -37,7 +37,7 @@ impl Node {
             version: VERSION,
             peer: self.peer,
             listen_port: self.listen.port(),
-            zone: Text::lossy(&self.config.zone),
+            zone: Text::lossy(self.config.zone.as_deref().unwrap_or_default()),
             publisher: self.content.as_ref().is_some_and(super::content::Content::redirects),
             agent: Text::lossy(concat!("strew/", env!("CARGO_PKG_VERSION"))),
             contents: List::split(contents).next().unwrap_or_default(),

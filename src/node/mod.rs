@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 use quinn::Endpoint;
 use tokio::sync::mpsc;
 
-pub use config::{NodeConfig, PORT_DEFAULT, Task};
+pub use config::{NodeConfig, Task};
 pub use error::NodeError;
 pub use report::{Report, Reports, Summary};
 pub use snapshot::{Phase, Snapshot};

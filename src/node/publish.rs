@@ -45,7 +45,7 @@ impl Node {
         let job = move || {
             let scan = scan(&src, symlinks)?;
             let skipped = scan.skipped;
-            let manifest = Manifest::publish(Arc::clone(&scan.entries), chunk_size)?;
+            let manifest = Manifest::publish(Arc::clone(&scan.entries), chunk_size.map(|size| size.0))?;
             Ok::<_, NodeError>((manifest, Published::new(scan), skipped))
         };
         let (manifest, source, skipped) = self.pool.run(job).await?;

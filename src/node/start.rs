@@ -57,7 +57,7 @@ impl Node {
             peer: PeerId(random()),
             pool: Pool::new(POOL_THREADS_PER_CORE * cores),
             // The other half is for windows of connections, uploads and the swarm's own tables.
-            budget: Budget::new(config.memory / 2),
+            budget: Budget::new(config.memory.0 / 2),
             links: Links::default(),
             // Zero is the local source.
             next_source: 1,

@@ -16,9 +16,9 @@ fn good(line: &str) -> Config {
 #[test]
 fn flags_decide_the_task() {
     let (source, destination) = (PathBuf::from("/a"), PathBuf::from("/b"));
-    assert_eq!(good("--src /a").task, Task::Seed { source: source.clone() });
-    assert_eq!(good("-dst /b -peer-list x").task, Task::Pull { destination: destination.clone() });
-    assert_eq!(good("-src=/a --dst /b").task, Task::Copy { source, destination });
+    assert_eq!(good("--src /a").node.task, Task::Publish { src: source.clone() });
+    assert_eq!(good("-dst /b -peer-list x").node.task, Task::Pull { dst: destination.clone() });
+    assert_eq!(good("-src=/a --dst /b").node.task, Task::Copy { src: source, dst: destination });
     assert!(config("").unwrap_err().contains("--src DIR"));
     assert!(config("--peer-list a").unwrap_err().contains("nothing to do"));
 }
@@ -26,13 +26,14 @@ fn flags_decide_the_task() {
 #[test]
 fn defaults_are_those_of_the_help() {
     let config = good("--src /a");
-    assert_eq!(config.listen.to_string(), "[::]:10090");
-    assert_eq!(config.memory, Bytes(256 << 20));
-    assert_eq!(config.peer_wait_timeout, Duration::from_secs(20));
-    assert_eq!(config.transfer_idle_timeout, Some(Duration::from_secs(30)));
-    assert_eq!((config.seed_idle_timeout, config.chunk_size, config.zone.as_deref()), (None, None, None));
-    assert_eq!((config.symlinks, config.output), (SymlinkPolicy::Refuse, Output::Text));
-    assert!(!config.exit_complete && !config.verify_on_complete && !config.statistics && !config.verbose);
+    let Config { node, .. } = &config;
+    assert_eq!(node.listen.to_string(), "[::]:10090");
+    assert_eq!(node.memory, Bytes(256 << 20));
+    assert_eq!(node.peer_wait_timeout, Duration::from_secs(20));
+    assert_eq!(node.transfer_idle_timeout, Some(Duration::from_secs(30)));
+    assert_eq!((node.seed_idle_timeout, node.chunk_size, node.zone.as_deref()), (None, None, None));
+    assert_eq!((node.symlinks, config.output), (SymlinkPolicy::Refuse, Output::Text));
+    assert!(!node.exit_complete && !node.verify_on_complete && !config.statistics && !config.verbose);
 }
 
 #[test]
@@ -42,21 +43,23 @@ fn every_flag_reaches_the_configuration() {
          -chunk-size 1048576 -verify-on-complete=TRUE -transfer-idle-timeout 1m30s -peer-wait-timeout=5s \
          -seed-idle-timeout 1h -statistics -verbose --output json --key-file - --symlinks skip --zone eu-1 --memory 1GiB",
     );
-    let peers: Vec<String> = config.peers.iter().map(ToString::to_string).collect();
+    let peers: Vec<String> = config.node.peers.iter().map(ToString::to_string).collect();
     let expected = Config {
-        task: Task::Pull { destination: "/b".into() },
-        peers: config.peers.clone(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        chunk_size: Some(Bytes(1 << 20)),
-        symlinks: SymlinkPolicy::Skip,
+        node: NodeConfig {
+            task: Task::Pull { dst: "/b".into() },
+            peers: config.node.peers.clone(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            chunk_size: Some(Bytes(1 << 20)),
+            symlinks: SymlinkPolicy::Skip,
+            zone: Some("eu-1".into()),
+            memory: Bytes(1 << 30),
+            verify_on_complete: true,
+            exit_complete: true,
+            peer_wait_timeout: Duration::from_secs(5),
+            transfer_idle_timeout: Some(Duration::from_secs(90)),
+            seed_idle_timeout: Some(Duration::from_secs(3600)),
+        },
         key_file: Some("-".into()),
-        zone: Some("eu-1".into()),
-        memory: Bytes(1 << 30),
-        verify_on_complete: true,
-        exit_complete: true,
-        peer_wait_timeout: Duration::from_secs(5),
-        transfer_idle_timeout: Some(Duration::from_secs(90)),
-        seed_idle_timeout: Some(Duration::from_secs(3600)),
         output: Output::Json,
         statistics: true,
         verbose: true,
@@ -68,14 +71,14 @@ fn every_flag_reaches_the_configuration() {
 #[test]
 fn zero_turns_a_timeout_off_only_where_that_makes_sense() {
     let config = good("--dst /b --transfer-idle-timeout 0 --seed-idle-timeout 0s");
-    assert_eq!((config.transfer_idle_timeout, config.seed_idle_timeout), (None, None));
+    assert_eq!((config.node.transfer_idle_timeout, config.node.seed_idle_timeout), (None, None));
     assert!(self::config("--dst /b --peer-wait-timeout 0").unwrap_err().contains("such as 20s"));
 }
 
 #[test]
 fn switches_take_the_values_of_go() {
     for (word, value) in [("", true), ("=1", true), ("=T", true), ("=false", false), ("=F", false), ("=0", false)] {
-        assert_eq!(good(&format!("-src /a -exit-complete{word}")).exit_complete, value, "{word}");
+        assert_eq!(good(&format!("-src /a -exit-complete{word}")).node.exit_complete, value, "{word}");
     }
     assert!(config("--src /a --verbose=yes").unwrap_err().contains("--verbose is true or false, not 'yes'"));
 }
@@ -90,7 +93,7 @@ fn listen_addresses_are_understood_as_go_does() {
         ("::1", "[::1]:10090"),
         ("[::1]", "[::1]:10090"),
     ] {
-        assert_eq!(good(&format!("--src /a --listen-addr {text}")).listen.to_string(), address);
+        assert_eq!(good(&format!("--src /a --listen-addr {text}")).node.listen.to_string(), address);
     }
     for text in ["localhost:1", ":", ":65536", "10.0.0.1:", "7"] {
         assert!(config(&format!("--src /a --listen-addr {text}")).unwrap_err().contains("--listen-addr"), "{text}");
@@ -126,7 +129,7 @@ fn refusals_name_the_flag_and_the_remedy() {
 
 #[test]
 fn a_path_with_a_colon_is_a_path() {
-    assert_eq!(good("--src /a:b --dst c:d").task, Task::Copy { source: "/a:b".into(), destination: "c:d".into() });
+    assert_eq!(good("--src /a:b --dst c:d").node.task, Task::Copy { src: "/a:b".into(), dst: "c:d".into() });
     assert_eq!(good("--src local:s3:x").source(), Some(Path::new("s3:x")));
 }
 
