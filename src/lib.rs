@@ -1,4 +1,79 @@
-//! strew replicates a content from one or a few sources to many machines, peer to peer, over mutually authenticated QUIC.
+//! strew replicates a directory, a file or any tree of files from one or a few sources to many machines, peer to peer, over mutually
+//! authenticated QUIC. Every machine that holds a chunk serves it, so the fleet gets faster as it grows.
+//!
+//! This page is the map. Reading order: here → `swarm/event.rs` → `swarm/mod.rs` → `node/mod.rs` → the file you need.
+//!
+//! # The house
+//!
+//! ```text
+//!  pure half: no clock, no ambient randomness, no socket, no file, no async; time and rng are arguments
+//!  units ← chunk ← bitfield ← manifest ← wire ← swarm ← sim
+//!
+//!  shell: every effect lives here, no policy
+//!  identity · store · net · discovery  ← node ← cli ← main
+//! ```
+//!
+//! | room | what it does |
+//! | --- | --- |
+//! | [`units`] | bytes, durations and virtual time, each with its unit in the type |
+//! | [`chunk`] | how the bytes of a content are cut; chunk ids that are in range by construction |
+//! | [`bitfield`] | sets of chunks |
+//! | [`manifest`] | entries, content id, digests and the signed statements about them |
+//! | [`wire`] | what travels between two peers, byte for byte, and every limit on it |
+//! | [`swarm`] | who gives which chunk to whom, and when: a state machine without I/O, one per content |
+//! | [`sim`] | thousands of these machines on a virtual clock |
+//! | [`identity`] | swarm keys, certificates, TLS configurations, endorsements |
+//! | [`store`] | reading a source, writing a destination, resuming, finishing durably |
+//! | [`net`] | QUIC: endpoint, links, one exchange per stream |
+//! | [`discovery`] | names to addresses |
+//! | [`node`] | the only owner of a swarm: events in, effects out |
+//! | [`cli`] | flags in, lines, events and exit codes out |
+//!
+//! Imports go from right to left only, and `tests/tidy.rs` checks every one of them. A feature is a new file in the right room.
+//!
+//! # The life of a chunk
+//!
+//! 1. A publisher walks its source ([`store::scan`]). Names, sizes and times make the [manifest](manifest::Manifest) and its content
+//!    id; nothing has been read yet. It endorses the content with its certificate's key and listens.
+//! 2. A leecher connects: TLS in both directions, then hello and welcome ([`net::link`]). It believes the endorsement, fetches header and
+//!    pages, opens its destination ([`store::Replica`]) and offers the content in turn.
+//! 3. Bitfields are exchanged. The leecher's [swarm](swarm::Swarm) picks the rarest of a few random chunks that the neighbour holds
+//!    and says `Fetch`; the node opens a stream and asks ([`net::fetch()`]).
+//! 4. At the other end the request waits in the swarm's queue until its neighbour is the most deprived one. In a publisher's first pass
+//!    the answer may be another chunk, one that nobody has yet. The node reads it, hashes it on the way and sends it; the signed
+//!    digest follows in the trailer, because it did not exist before.
+//! 5. The bytes arrive, stay in memory, are hashed on the disk pool and compared with a signed digest. Only then are they written, to a
+//!    partial file, and the journal notes the chunk.
+//! 6. `Verified` reaches the swarm, and within milliseconds every neighbour hears of it, first the proof, then the have. From now on
+//!    this machine serves the chunk as well.
+//! 7. When all chunks of a file are there, the file is synced and renamed together with others; when all files are, the node is complete,
+//!    and goes on serving.
+//!
+//! # Words
+//!
+//! Each has one meaning, in code, documents and messages.
+//!
+//! | word | meaning |
+//! | --- | --- |
+//! | chunk | the unit of having, asking and verifying: a range of all files laid end to end in path order |
+//! | span | a byte range of one file |
+//! | content | what is replicated, named by its content id |
+//! | manifest | header, entries, layout, endorsements and digests of a content |
+//! | publisher | a node that endorses a content |
+//! | bitfield | the set of chunks that somebody holds |
+//! | have | news about it: always a set, batched |
+//! | peer | anyone in the swarm |
+//! | identity | the hash of a certificate's key |
+//! | candidate | an address that is not connected yet |
+//! | neighbour | a connected peer |
+//! | source | anything that can deliver a chunk: a neighbour, a path on this machine |
+//! | swarm | the peers of one content |
+//! | seeder, leecher | a peer that is complete, or not; publishing is another matter |
+//! | zone | an operator's label for a place with cheap links inside |
+//!
+//! # Where the design was changed by a measurement
+//!
+//! * A publisher's uploads at once are five, not two to four: [`swarm::Config::uploads_at_once`] says why.
 
 // The pure half: no clock, no ambient randomness, no socket, no file, no async.
 pub mod bitfield;
