@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use crate::bitfield::Bitfield;
 use crate::chunk::{ChunkId, Layout};
+use crate::swarm::endgame::SOURCES_PER_CHUNK;
 use crate::swarm::event::SourceId;
 use crate::swarm::source::{Fetching, Source};
 
@@ -231,6 +232,7 @@ impl Board {
             asked.sort_unstable();
             assert!(asked.windows(2).all(|two| two[0] != two[1]), "one request per source and asked chunk");
         }
+        assert!(self.claims.iter().all(|claims| *claims <= SOURCES_PER_CHUNK), "few requests claim one chunk");
         assert_eq!(claims, self.claims, "claims are those of the requests");
         assert_eq!(copies, self.copies, "copies are those of the neighbours");
         assert!(

@@ -94,7 +94,7 @@ impl Default for Config {
             window_start: 1,
             window_max: 32,
             window_local: 4,
-            uploads_at_once: 4,
+            uploads_at_once: 5,
             queue_per_neighbour: 64,
             overtakes_max: 64,
             announce_delay_max: Duration::from_millis(5),

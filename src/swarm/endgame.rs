@@ -15,7 +15,7 @@ use crate::swarm::event::SourceId;
 use crate::units::Time;
 
 /// Sources asked for one chunk at a time: one more bounds the waste at one chunk per late chunk.
-const SOURCES_PER_CHUNK: u16 = 2;
+pub(super) const SOURCES_PER_CHUNK: u16 = 2;
 
 impl Swarm {
     /// Gives idle sources a second request each, once nothing is left to be asked for the first time.

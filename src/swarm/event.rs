@@ -121,7 +121,7 @@ pub enum Input {
         asked: ChunkId,
         /// What came.
         chunk: ChunkId,
-        /// Requests that waited in the source's queue when it finished: zero means that it could have done with more from us.
+        /// Requests that were unfinished at the source when it answered: zero means that it could have done with more from us.
         waiting: u32,
     },
     /// Our request for `asked` ended without a chunk: rejected, cancelled by us, or its stream broke.
@@ -179,7 +179,7 @@ pub enum Output {
         request: RequestId,
         /// The chunk, perhaps another than the one asked.
         chunk: ChunkId,
-        /// Requests that wait behind it.
+        /// Requests that are unfinished here beside it.
         waiting: u32,
     },
     /// Answer `request` with a refusal: we do not hold the chunk, or the queue is full.

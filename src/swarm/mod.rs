@@ -100,7 +100,7 @@ impl Swarm {
             Input::Withdrawn { request } => self.on_withdrawn(request),
             Input::Written { request } => self.on_written(request),
             Input::Sent { request, outcome } => self.on_sent(now, request, outcome),
-            Input::Arriving { source, asked, chunk } => self.on_arriving(source, asked, chunk),
+            Input::Arriving { source, asked, chunk } => self.on_arriving(now, source, asked, chunk),
             Input::Fetched { source, asked, chunk, waiting } => self.on_fetched(now, source, asked, chunk, waiting),
             Input::Refused { source, asked } => self.on_refused(now, source, asked),
             Input::Verified { source: _, chunk } => self.on_verified(now, chunk),

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::chunk::ChunkId;
 use crate::swarm::Swarm;
+use crate::swarm::endgame::SOURCES_PER_CHUNK;
 use crate::swarm::event::{Output, SourceId};
 use crate::swarm::picker::pick;
 use crate::swarm::source::{Fetching, Source, smooth};
@@ -47,8 +48,9 @@ impl Swarm {
     }
 
     pub(super) fn fetch(&mut self, now: Time, id: SourceId, chunk: ChunkId, exact: bool) {
-        let since = now;
-        let fetching = Fetching { asked: chunk, chunk, exact, since, arriving: false, claims: true, cancelled: false };
+        let (since, progress) = (now, now);
+        let fetching =
+            Fetching { asked: chunk, chunk, exact, since, progress, arriving: false, claims: true, cancelled: false };
         self.board.fetch(id, fetching);
         self.outputs.push_back(Output::Fetch { source: id, chunk, exact });
     }
@@ -66,7 +68,7 @@ impl Swarm {
         self.outputs.push_back(Output::Cancel { source: id, asked });
     }
 
-    pub(super) fn on_arriving(&mut self, id: SourceId, asked: ChunkId, chunk: ChunkId) {
+    pub(super) fn on_arriving(&mut self, now: Time, id: SourceId, asked: ChunkId, chunk: ChunkId) {
         let Some(source) = self.board.source_mut(id) else { return };
         let Some(fetching) = source.fetching(asked) else { return };
         if fetching.cancelled {
@@ -74,6 +76,7 @@ impl Swarm {
         }
         let (expected, exact) = (fetching.chunk, fetching.exact);
         fetching.arriving = true;
+        fetching.progress = now;
         let here = self.board.have().contains(chunk) || self.board.is_verifying(chunk);
         let redirected = chunk != expected;
         if here || redirected && (exact || self.is_coming_from_elsewhere(id, chunk)) {
@@ -88,7 +91,11 @@ impl Swarm {
                 self.cancel(id, twin);
             }
         }
-        self.board.set_claim(id, asked, chunk, true);
+        // A request that was given up as too old counts again, unless two others have taken its place.
+        let claims = redirected || self.board.claims(chunk) < SOURCES_PER_CHUNK;
+        if claims {
+            self.board.set_claim(id, asked, chunk, true);
+        }
     }
 
     /// Whether another source, or another answer of the same one, is bringing `chunk`.
@@ -153,7 +160,7 @@ impl Swarm {
         let sources = self.board.sources().values();
         sources
             .filter_map(|s| {
-                let oldest = s.fetching.iter().filter(|f| f.claims).map(|f| f.since).min()?;
+                let oldest = s.fetching.iter().filter(|f| f.claims).map(|f| f.progress).min()?;
                 Some(oldest + self.patience(s))
             })
             .min()
@@ -164,7 +171,7 @@ impl Swarm {
         let stuck: Vec<(SourceId, ChunkId, ChunkId)> = (self.board.sources().iter())
             .flat_map(|(id, s)| {
                 let patience = self.patience(s);
-                let old = s.fetching.iter().filter(move |f| f.claims && f.since + patience <= now);
+                let old = s.fetching.iter().filter(move |f| f.claims && f.progress + patience <= now);
                 old.map(|f| (*id, f.asked, f.chunk))
             })
             .collect();

@@ -24,6 +24,8 @@ pub(super) struct Fetching {
     pub(super) chunk: ChunkId,
     pub(super) exact: bool,
     pub(super) since: Time,
+    /// When we last heard of it: its beginning, or that of its answer.
+    pub(super) progress: Time,
     pub(super) arriving: bool,
     /// Whether it keeps others from being asked for `chunk`; it does until it is cancelled or too old.
     pub(super) claims: bool,
