@@ -1,15 +1,16 @@
 //! Journal: what a destination holds and why it may be believed, appended to one file as it happens.
 //!
-//! An append of a few bytes per chunk is the cheapest thing that survives a kill, and a file that is only appended to can be torn only at its end. A
-//! database would do more than is needed here and cost a dependency that writes where it likes. Chunk records need no sync: while the
-//! machine has not been restarted, what a process wrote before it died is in the page cache, data before record. After a restart only
-//! files that were synced and given their final name are believed, each by its stamp.
+//! An append of a few bytes per chunk is the cheapest thing that survives a kill, and a file that is only appended to
+//! can be torn only at its end. A database would do more than is needed here and cost a dependency that writes where it
+//! likes. Chunk records need no sync: while the machine has not been restarted, what a process wrote before it died is
+//! in the page cache, data before record. After a restart only files that were synced and given their final name are
+//! believed, each by its stamp.
 //!
-//! Invariant: a record counts only if its checksum fits and everything before it counted. What the layers above put in comes out
-//! byte by byte or not at all.
+//! Invariant: a record counts only if its checksum fits and everything before it counted. What the layers above put in
+//! comes out byte by byte or not at all.
 //!
-//! Not here: compaction. A run adds at most one record per chunk and file and what publishers signed, so the file stays below
-//! a thousandth of the content; a new content starts a new file.
+//! Not here: compaction. A run adds at most one record per chunk and file and what publishers signed, so the file stays
+//! below a thousandth of the content; a new content starts a new file.
 
 mod image;
 mod record;

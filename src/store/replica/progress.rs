@@ -1,10 +1,10 @@
 //! Progress: which chunks are here, and which files are complete thereby.
 //!
-//! Invariant: a file is due exactly once after its last chunk came, and `missing` of each file is the number of its chunks that are
-//! not in `have`. A chunk is written by one thread at a time.
+//! Invariant: a file is due exactly once after its last chunk came, and `missing` of each file is the number of its
+//! chunks that are not in `have`. A chunk is written by one thread at a time.
 //!
-//! Why a claim: in the end game two sources may deliver the same chunk. A second write could reach a file after its rename and
-//! change its time under the journal's stamp.
+//! Why a claim: in the end game two sources may deliver the same chunk. A second write could reach a file after its
+//! rename and change its time under the journal's stamp.
 //!
 //! Not here: the disk.
 

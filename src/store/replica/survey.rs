@@ -142,7 +142,8 @@ impl Survey {
         self.allocated += allocated;
     }
 
-    /// The chunks that are here without a doubt, and those whose bytes lie on the disk and have to be hashed before they count.
+    /// The chunks that are here without a doubt, and those whose bytes lie on the disk and have to be hashed before
+    /// they count.
     pub(super) fn chunks(&self, entries: &Entries, layout: Layout, image: Option<&Image>) -> (Bitfield, Bitfield) {
         let (mut have, mut unproven) = (Bitfield::none(layout), Bitfield::none(layout));
         for chunk in layout.chunks() {

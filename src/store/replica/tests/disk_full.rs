@@ -1,5 +1,5 @@
-//! A destination without room, and one that cannot be written at all. Both need a file system of their own, which only root can
-//! mount; without that right the tests say so and do nothing.
+//! A destination without room, and one that cannot be written at all. Both need a file system of their own, which only
+//! root can mount; without that right the tests say so and do nothing.
 
 use super::confinement::eprintln_skipped;
 use super::*;

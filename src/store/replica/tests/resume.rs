@@ -1,5 +1,5 @@
-//! What a run that was killed, a restarted machine and a damaged journal leave to the next run. A drop without `finish` is all
-//! that a kill is to the disk: nothing is flushed or tidied up on the way out.
+//! What a run that was killed, a restarted machine and a damaged journal leave to the next run. A drop without `finish`
+//! is all that a kill is to the disk: nothing is flushed or tidied up on the way out.
 
 use super::*;
 
