@@ -65,6 +65,8 @@ pub(super) struct Journal {
     file: OwnedFd,
     /// Bytes that count; anything beyond is a torn append.
     len: u64,
+    /// Said before the first record of a run, and not before: a finished copy that is only served from writes nothing.
+    boot: Option<Boot>,
 }
 
 impl Journal {
@@ -76,9 +78,8 @@ impl Journal {
     ) -> io::Result<Self> {
         let flags = FILE_FLAGS | OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC;
         let file = openat(&state, NEW_NAME, flags, Mode::RUSR | Mode::WUSR)?;
-        let mut journal = Self { file, len: 0 };
+        let mut journal = Self { file, len: 0, boot: Some(boot.clone()) };
         journal.write(&record::file_header())?;
-        journal.append([Record::Boot(&boot.0)])?;
         for one in records {
             journal.append([one])?;
         }
@@ -92,16 +93,19 @@ impl Journal {
     pub(super) fn resume(state: impl AsFd, len: u64, boot: &Boot) -> io::Result<Self> {
         let file = openat(&state, NAME, FILE_FLAGS | OFlags::RDWR, Mode::empty())?;
         rustix::fs::ftruncate(&file, len)?;
-        let mut journal = Self { file, len };
-        journal.append([Record::Boot(&boot.0)])?;
-        Ok(journal)
+        Ok(Self { file, len, boot: Some(boot.clone()) })
     }
 
     /// Appends records with one write. After an error none of them counts.
     pub(super) fn append<'a>(&mut self, records: impl IntoIterator<Item = Record<'a>>) -> io::Result<()> {
         let mut bytes = Vec::new();
+        if let Some(boot) = &self.boot {
+            Record::Boot(&boot.0).encode(&mut bytes);
+        }
         records.into_iter().for_each(|one| one.encode(&mut bytes));
-        self.write(&bytes)
+        self.write(&bytes)?;
+        self.boot = None;
+        Ok(())
     }
 
     /// Makes everything appended so far durable.

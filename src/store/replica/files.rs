@@ -117,8 +117,7 @@ impl Files {
         self.open.close(key(entry, Place::Partial));
         if self.place(entry) == Place::Partial {
             self.places[entry].store(Place::Absent as u8, Ordering::Release);
-            // If even this fails, the next run finds the file and the journal's word for it; both are of this boot's
-            // page cache.
+            // It fails where the file system went read-only on the error; it must be mounted anew before the next run writes.
             let _ = unlinkat(self.partial(), name(entry), AtFlags::empty());
         }
     }

@@ -104,6 +104,29 @@ fn a_finished_copy_on_a_read_only_mount_is_served_and_nothing_else() {
 }
 
 #[test]
+fn another_file_system_inside_the_destination_is_named_before_anything_is_written() {
+    let source = Source::small();
+    let (_tmp, dst) = destination();
+    let Some(_mounted) = mount(&dst.join("b"), &["-t", "tmpfs", "-o", "size=64k", "none"]) else { return };
+    let error = begin_in("now", &source.publish(), &dst).unwrap_err();
+    assert!(error.to_string().contains("b\" is the root of another file system"), "{error}");
+}
+
+#[test]
+fn a_finished_copy_opens_and_serves_on_a_full_disk() {
+    let source = Source::small();
+    let published = source.publish();
+    let (_tmp, dst) = destination();
+    let Some(_mounted) = mount(&dst, &["-t", "tmpfs", "-o", "size=256k", "none"]) else { return };
+    drop(replicate(&source, &dst));
+    fs::write(dst.join("ballast"), vec![1; 1 << 20]).unwrap_err();
+    let Begun { replica, have, .. } = begin_in("a later boot", &published, &dst).unwrap();
+    assert!(have.is_full());
+    replica.finish().unwrap();
+    replica.read_at(0, &mut [0; 100]).unwrap();
+}
+
+#[test]
 fn a_read_only_mount_without_a_copy_says_so() {
     let (tmp, empty) = destination();
     fs::create_dir(&empty).unwrap();
