@@ -153,7 +153,10 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
-        fn what_was_written_reads_back(offset in 0u64..200_000, runs in proptest::collection::vec((any::<bool>(), 1usize..150_000), 1..5)) {
+        fn what_was_written_reads_back(
+            offset in 0u64..200_000,
+            runs in proptest::collection::vec((any::<bool>(), 1usize..150_000), 1..5),
+        ) {
             let data: Vec<u8> = runs.iter().flat_map(|(zero, len)| vec![u8::from(!zero); *len]).collect();
             let file = tempfile::tempfile().unwrap();
             write_all_at(&file, 0, &vec![7; 400_000]).unwrap();

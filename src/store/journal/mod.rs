@@ -9,8 +9,8 @@
 //! Invariant: a record counts only if its checksum fits and everything before it counted. What the layers above put in
 //! comes out byte by byte or not at all.
 //!
-//! Not here: compaction. A run adds at most one record per chunk and file and what publishers signed, so the file stays
-//! below a thousandth of the content; a new content starts a new file.
+//! Not here: compaction. The file holds the manifest and what publishers signed, 17 bytes per chunk and 57 per file; a later run
+//! adds only what it fetches or confirms, and a new content starts a new file.
 
 mod image;
 mod record;
