@@ -106,7 +106,8 @@ impl AsFd for Root {
     }
 }
 
-/// The folder of the entry at hand, kept open while its siblings follow: entries come in path order, so most find it open.
+/// The folder of the entry at hand, kept open while its siblings follow: entries come in path order, so most find it
+/// open.
 pub(super) struct Folders<'a> {
     root: &'a Root,
     held: Option<(Option<RelPath>, OwnedFd)>,

@@ -56,8 +56,8 @@ impl Published {
     /// Fills `buf` with the content's bytes from `offset`.
     ///
     /// # Errors
-    /// [`StoreError::SourceChanged`] when a file is not what it was at the scan, [`StoreError::Io`] when it cannot be read.
-    /// The buffer's contents are then of no use.
+    /// [`StoreError::SourceChanged`] when a file is not what it was at the scan, [`StoreError::Io`] when it cannot be
+    /// read. The buffer's contents are then of no use.
     ///
     /// # Panics
     /// When the range reaches beyond the content.

@@ -100,10 +100,11 @@ pub fn scan(src: &Path, links: SymlinkPolicy) -> Result<Scan, StoreError> {
     assemble(root, vec![found], Skipped::default(), links, Some(PathBuf::from(real_name)))
 }
 
-/// As many threads as the machine has, within reason: the walk waits for locks of the kernel more than for anything else.
+/// As many threads as the machine has, within reason: the walk waits for locks of the kernel more than for anything
+/// else.
 fn threads() -> usize {
-    // Two threads already walk a warm tree of 100,000 files in half the time of `find -printf`; more of them help disks with
-    // deep queues, and beyond eight only add contention for the same folders.
+    // Two threads already walk a warm tree of 100,000 files in half the time of `find -printf`; more of them help disks
+    // with deep queues, and beyond eight only add contention for the same folders.
     const THREADS_MAX: usize = 8;
     std::thread::available_parallelism().map_or(2, NonZeroUsize::get).clamp(2, THREADS_MAX)
 }

@@ -9,8 +9,8 @@
 //! Invariant: a record counts only if its checksum fits and everything before it counted. What the layers above put in
 //! comes out byte by byte or not at all.
 //!
-//! Not here: compaction. The file holds the manifest and what publishers signed, 17 bytes per chunk and 57 per file; a later run
-//! adds only what it fetches or confirms, and a new content starts a new file.
+//! Not here: compaction. The file holds the manifest and what publishers signed, 17 bytes per chunk and 57 per file; a
+//! later run adds only what it fetches or confirms, and a new content starts a new file.
 
 mod image;
 mod record;
@@ -40,7 +40,8 @@ const NEW_NAME: &str = "journal.new";
 pub struct Boot(Box<[u8]>);
 
 impl Boot {
-    /// The boot identifier of the running kernel. Where there is none (no `/proc`), a value that equals no recorded one.
+    /// The boot identifier of the running kernel. Where there is none (no `/proc`), a value that equals no recorded
+    /// one.
     #[must_use]
     pub fn current() -> Self {
         // 36 characters and a line break; see proc_sys_kernel(5).
@@ -115,8 +116,8 @@ impl Journal {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Err(error) = disk::write_all_at(&self.file, self.len, bytes) {
-            // What was written of it would hide every later record from the reader. If it cannot be cut off now, the next
-            // append overwrites it, for it begins at the same place.
+            // What was written of it would hide every later record from the reader. If it cannot be cut off now, the
+            // next append overwrites it, for it begins at the same place.
             let _ = rustix::fs::ftruncate(&self.file, self.len);
             return Err(error);
         }

@@ -48,7 +48,8 @@ struct Stopped {
 }
 
 impl Replica {
-    /// Whether enough complete files wait, or one has waited long enough, for [`Replica::commit`] to be worth its syncs.
+    /// Whether enough complete files wait, or one has waited long enough, for [`Replica::commit`] to be worth its
+    /// syncs.
     #[must_use]
     pub fn commit_due(&self) -> bool {
         !self.is_read_only() && self.progress.is_due()
@@ -205,7 +206,8 @@ pub(super) fn times(entry: &Entry) -> Timestamps {
     }
 }
 
-/// Whether `syncfs` reports that pages were lost: since Linux 5.8, see syncfs(2). Before, every file is synced by itself.
+/// Whether `syncfs` reports that pages were lost: since Linux 5.8, see syncfs(2). Before, every file is synced by
+/// itself.
 pub(super) fn syncfs_tells_errors() -> bool {
     let uname = rustix::system::uname();
     let release = uname.release().to_string_lossy();

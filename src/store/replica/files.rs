@@ -117,7 +117,8 @@ impl Files {
         self.open.close(key(entry, Place::Partial));
         if self.place(entry) == Place::Partial {
             self.places[entry].store(Place::Absent as u8, Ordering::Release);
-            // It fails where the file system went read-only on the error; it must be mounted anew before the next run writes.
+            // It fails where the file system went read-only on the error; it must be mounted anew before the next run
+            // writes.
             let _ = unlinkat(self.partial(), name(entry), AtFlags::empty());
         }
     }
@@ -174,8 +175,8 @@ impl Files {
         let file = openat(self.partial(), name(entry), flags, Mode::RUSR | Mode::WUSR).map_err(refused)?;
         self.check_regular(entry, &file)?;
         if absent {
-            // The full length at once, so that what is missing is a hole and the next run knows the file by its size. Two
-            // threads that come here together do the same thing twice.
+            // The full length at once, so that what is missing is a hole and the next run knows the file by its size.
+            // Two threads that come here together do the same thing twice.
             ftruncate(&file, self.entries.as_slice()[entry].size()).map_err(refused)?;
             self.places[entry].store(Place::Partial as u8, Ordering::Release);
         }

@@ -159,7 +159,8 @@ impl Replica {
         self.record([Record::Endorsement(bytes)])
     }
 
-    /// Keeps a batch of digests with the copy. Nothing happens on a read-only file system. The caller sorts out duplicates.
+    /// Keeps a batch of digests with the copy. Nothing happens on a read-only file system. The caller sorts out
+    /// duplicates.
     ///
     /// # Errors
     /// [`StoreError::Full`] or [`StoreError::Io`].

@@ -198,7 +198,8 @@ impl Drop for State {
     fn drop(&mut self) {
         if let Some(lock) = &self.lock {
             // A child process that was forked a moment ago shares the lock until it executes its program; closing our
-            // descriptor alone would leave it locked for so long. Nothing can be done about an error, and nothing needs to be.
+            // descriptor alone would leave it locked for so long. Nothing can be done about an error, and nothing needs
+            // to be.
             let _ = flock(lock, FlockOperation::Unlock);
         }
     }

@@ -1,6 +1,7 @@
 //! Survey: what lies in a destination when a run begins, compared with what is to be there.
 //!
-//! One look at every entry, before anything is written: a folder where a file must go is found now and not after an hour.
+//! One look at every entry, before anything is written: a folder where a file must go is found now and not after an
+//! hour.
 //!
 //! Invariant: a survey changes nothing. A file is `Final` only if it carries the stamp that the journal has for it.
 //!
@@ -171,8 +172,8 @@ impl Survey {
     }
 }
 
-/// A folder is never replaced, and neither is anything put in the place of a device or a socket. A file cannot be renamed
-/// from one file system to another, so a folder must not be another one's root.
+/// A folder is never replaced, and neither is anything put in the place of a device or a socket. A file cannot be
+/// renamed from one file system to another, so a folder must not be another one's root.
 fn refuse_what_is_in_the_way(root: &Root, entry: &Entry, stat: &Stat, device: u64) -> Result<(), StoreError> {
     let found = match stamp::file_type(stat) {
         FileType::Directory if stat.st_dev != device => "the root of another file system",
