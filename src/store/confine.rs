@@ -1,9 +1,9 @@
 //! Confinement: every path is resolved beneath a directory that is held open.
 //!
-//! A path given to the system as text is walked anew by each call, and whoever can rename a directory can make that walk end elsewhere
-//! between two of them. So a tree is one held descriptor, and its entries are opened beneath it with `openat2`, which refuses
-//! symlinks, magic links and anything above. Where the kernel or a sandbox has no `openat2`, the path is walked component by component, each
-//! one opened without following a link beneath the one before.
+//! A path given to the system as text is walked anew by each call, and whoever can rename a directory can make that
+//! walk end elsewhere between two of them. So a tree is one held descriptor, and its entries are opened beneath it with
+//! `openat2`, which refuses symlinks, magic links and anything above. Where the kernel or a sandbox has no `openat2`,
+//! the path is walked component by component, each one opened without following a link beneath the one before.
 //!
 //! Invariant: no call here follows a symlink below the root, in either way of resolving, at any position of the path.
 //!
@@ -106,7 +106,8 @@ impl AsFd for Root {
     }
 }
 
-/// The folder of the entry at hand, kept open while its siblings follow: entries come in path order, so most find it open.
+/// The folder of the entry at hand, kept open while its siblings follow: entries come in path order, so most find it
+/// open.
 pub(super) struct Folders<'a> {
     root: &'a Root,
     held: Option<(Option<RelPath>, OwnedFd)>,

@@ -1,10 +1,10 @@
 //! Positioned reads and writes of whole spans, and holes.
 //!
-//! Positioned calls need no lock and no seek, so several threads fill one file at a time. A call may do less than it was asked or be
-//! interrupted; these do all or say why not.
+//! Positioned calls need no lock and no seek, so several threads fill one file at a time. A call may do less than it
+//! was asked or be interrupted; these do all or say why not.
 //!
-//! Invariant: after a successful write the range reads back as the data, whatever lay there before; where the data is zero over
-//! whole aligned windows the file keeps (or gets) a hole.
+//! Invariant: after a successful write the range reads back as the data, whatever lay there before; where the data is
+//! zero over whole aligned windows the file keeps (or gets) a hole.
 //!
 //! Not here: making anything durable (`replica/commit`).
 
@@ -14,8 +14,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::{Errno, pread, pwrite, retry_on_intr};
 
-/// Zeros are left out in windows of this many bytes, aligned in the file: the unit of allocation of the common file systems is
-/// 4 KiB to 64 KiB, so a smaller hole would save nothing on some of them and fragment the file on all.
+/// Zeros are left out in windows of this many bytes, aligned in the file: the unit of allocation of the common file
+/// systems is 4 KiB to 64 KiB, so a smaller hole would save nothing on some of them and fragment the file on all.
 pub(super) const HOLE_UNIT: u64 = 64 << 10;
 
 /// Fills `buf` from `offset`; the file being shorter is `UnexpectedEof`.
@@ -94,7 +94,8 @@ fn run(offset: u64, data: &[u8]) -> (bool, usize) {
     (zero.unwrap_or(false), len)
 }
 
-/// Every byte equals the one before it, and the first is zero: one comparison of memory, which stops at the first difference.
+/// Every byte equals the one before it, and the first is zero: one comparison of memory, which stops at the first
+/// difference.
 fn is_zero(data: &[u8]) -> bool {
     data.first().is_none_or(|first| *first == 0) && data.get(1..).is_none_or(|rest| *rest == data[..rest.len()])
 }
@@ -152,7 +153,10 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
-        fn what_was_written_reads_back(offset in 0u64..200_000, runs in proptest::collection::vec((any::<bool>(), 1usize..150_000), 1..5)) {
+        fn what_was_written_reads_back(
+            offset in 0u64..200_000,
+            runs in proptest::collection::vec((any::<bool>(), 1usize..150_000), 1..5),
+        ) {
             let data: Vec<u8> = runs.iter().flat_map(|(zero, len)| vec![u8::from(!zero); *len]).collect();
             let file = tempfile::tempfile().unwrap();
             write_all_at(&file, 0, &vec![7; 400_000]).unwrap();

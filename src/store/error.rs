@@ -1,9 +1,10 @@
 //! What can go wrong on a disk, in words that name the file and the way out.
 //!
-//! One enum for the whole store, because its parts fail in the same ways and its callers map them to the same four exit codes.
+//! One enum for the whole store, because its parts fail in the same ways and its callers map them to the same four exit
+//! codes.
 //!
-//! Invariant: a message never carries a raw name. Paths are printed in quotes with everything escaped that could break a line
-//! or move a cursor.
+//! Invariant: a message never carries a raw name. Paths are printed in quotes with everything escaped that could break
+//! a line or move a cursor.
 //!
 //! Not here: the exit codes themselves (`cli`); [`StoreError::kind`] is what they are made of.
 
@@ -184,7 +185,8 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
-    /// Data could not be made durable. The file is given up, because a second attempt may claim success for data that is gone.
+    /// Data could not be made durable. The file is given up, because a second attempt may claim success for data that
+    /// is gone.
     #[error("cannot make {path:?} durable; check the disk, then run again to fetch it anew")]
     Sync {
         /// The file, or the destination when many were synced together.

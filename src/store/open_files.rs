@@ -1,8 +1,8 @@
 //! Open files: the descriptors in use, at most a fixed number of them.
 //!
-//! A content may have a million files and a process a thousand descriptors. Neighbouring chunks touch the same files, so the ones used last
-//! are kept open and the rest closed. Whoever reads holds its own share of a descriptor, so closing never pulls one
-//! away from under a read.
+//! A content may have a million files and a process a thousand descriptors. Neighbouring chunks touch the same files,
+//! so the ones used last are kept open and the rest closed. Whoever reads holds its own share of a descriptor, so
+//! closing never pulls one away from under a read.
 //!
 //! Invariant: never more than the capacity are kept here.
 //!

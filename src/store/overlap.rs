@@ -1,7 +1,7 @@
 //! Overlap: whether source and destination are the same tree, or one lies in the other.
 //!
-//! Text does not tell: `..`, symlinks and bind mounts give one directory many names. So the answer comes from device and inode
-//! numbers of both and of everything above them.
+//! Text does not tell: `..`, symlinks and bind mounts give one directory many names. So the answer comes from device
+//! and inode numbers of both and of everything above them.
 //!
 //! Invariant: a pair that passes does not write into what it reads.
 //!
@@ -18,7 +18,8 @@ use super::error::StoreError;
 /// A single file overlaps only with the directory in which it lies, where its copy would replace it.
 ///
 /// # Errors
-/// [`StoreError::Overlap`], [`StoreError::SourceMissing`], or [`StoreError::Io`] when the destination's path cannot be resolved.
+/// [`StoreError::Overlap`], [`StoreError::SourceMissing`], or [`StoreError::Io`] when the destination's path cannot be
+/// resolved.
 pub fn overlap(src: &Path, dst: &Path) -> Result<(), StoreError> {
     let missing = |source| StoreError::SourceMissing { path: src.to_path_buf(), source };
     let found = fs::metadata(src).map_err(missing)?;

@@ -1,7 +1,7 @@
 //! A bounded place for work that blocks: disk and hashing.
 //!
-//! The runtime's own blocking threads number in the hundreds. So many readers thrash a disk, and so many buffers break the
-//! memory budget. This pool lets a fixed number of jobs run at a time; the others wait without holding anything.
+//! The runtime's own blocking threads number in the hundreds. So many readers thrash a disk, and so many buffers break
+//! the memory budget. This pool lets a fixed number of jobs run at a time; the others wait without holding anything.
 //!
 //! Invariant: at most `threads` jobs run at any moment, also when the futures that wait for them are dropped.
 //!

@@ -1,9 +1,11 @@
 //! Published: a source opened for reading.
 //!
-//! A chunk's digest is signed when its bytes are read for the first time, long after the scan took the sizes that fix where each byte belongs. If a file
-//! changes in between, chunks of two versions would mix. So every read is compared with the stamp of the scan.
+//! A chunk's digest is signed when its bytes are read for the first time, long after the scan took the sizes that fix
+//! where each byte belongs. If a file changes in between, chunks of two versions would mix. So every read is compared
+//! with the stamp of the scan.
 //!
-//! Invariant: bytes that [`Published::read_at`] hands out come from a file that was the same at the scan and after the read.
+//! Invariant: bytes that [`Published::read_at`] hands out come from a file that was the same at the scan and after the
+//! read.
 //!
 //! Not here: noticing changes that nobody reads past; [`Published::verify_unchanged`] asks for those.
 
@@ -54,8 +56,8 @@ impl Published {
     /// Fills `buf` with the content's bytes from `offset`.
     ///
     /// # Errors
-    /// [`StoreError::SourceChanged`] when a file is not what it was at the scan, [`StoreError::Io`] when it cannot be read.
-    /// The buffer's contents are then of no use.
+    /// [`StoreError::SourceChanged`] when a file is not what it was at the scan, [`StoreError::Io`] when it cannot be
+    /// read. The buffer's contents are then of no use.
     ///
     /// # Panics
     /// When the range reaches beyond the content.
@@ -71,10 +73,12 @@ impl Published {
         Ok(())
     }
 
-    /// Compares every entry with what the scan found. Costs about as much as the scan; folders tell of added and removed names.
+    /// Compares every entry with what the scan found. Costs about as much as the scan; folders tell of added and
+    /// removed names.
     ///
     /// # Errors
-    /// [`StoreError::SourceChanged`] names the first entry that is not what it was; [`StoreError::Io`] when one cannot be looked at.
+    /// [`StoreError::SourceChanged`] names the first entry that is not what it was; [`StoreError::Io`] when one cannot
+    /// be looked at.
     pub fn verify_unchanged(&self) -> Result<(), StoreError> {
         let mut folders = Folders::new(&self.root);
         for (i, entry) in self.entries.as_slice().iter().enumerate() {

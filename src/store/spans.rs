@@ -2,7 +2,8 @@
 //!
 //! Invariant: the spans of a range are in file order, never empty, and add up to the range.
 //!
-//! Why an iterator and not a list: a chunk of 16 MiB may hold thousands of small files, and its caller takes one at a time.
+//! Why an iterator and not a list: a chunk of 16 MiB may hold thousands of small files, and its caller takes one at a
+//! time.
 //!
 //! Not here: where a file lies on the disk.
 

@@ -1,9 +1,11 @@
 //! Stamp: what tells whether a file is still the one that was seen.
 //!
-//! Size and modification time alone are set back by many tools; the change time is not, because no call sets it. Together with
-//! the inode they notice a file that was rewritten, replaced, truncated or touched without reading a byte of it.
+//! Size and modification time alone are set back by many tools; the change time is not, because no call sets it.
+//! Together with the inode they notice a file that was rewritten, replaced, truncated or touched without reading a byte
+//! of it.
 //!
-//! Invariant: two stamps are equal only if the file was not written between them, as far as the file system's clock can tell.
+//! Invariant: two stamps are equal only if the file was not written between them, as far as the file system's clock can
+//! tell.
 //!
 //! Not here: device numbers, which change from mount to mount; a tree is always below one held root.
 

@@ -161,7 +161,8 @@ impl Builder<'_> {
             Record::Boot(boot) => {
                 self.in_this_boot = self.boot.is(boot);
                 if let Some(image) = self.content.as_mut().filter(|_| !self.in_this_boot) {
-                    // Another kernel was here in between, on this machine or, over a network file system, on another one.
+                    // Another kernel was here in between, on this machine or, over a network file system, on another
+                    // one.
                     image.current = Bitfield::none(image.content.layout);
                 }
             }

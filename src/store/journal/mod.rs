@@ -1,15 +1,16 @@
 //! Journal: what a destination holds and why it may be believed, appended to one file as it happens.
 //!
-//! An append of a few bytes per chunk is the cheapest thing that survives a kill, and a file that is only appended to can be torn only at its end. A
-//! database would do more than is needed here and cost a dependency that writes where it likes. Chunk records need no sync: while the
-//! machine has not been restarted, what a process wrote before it died is in the page cache, data before record. After a restart only
-//! files that were synced and given their final name are believed, each by its stamp.
+//! An append of a few bytes per chunk is the cheapest thing that survives a kill, and a file that is only appended to
+//! can be torn only at its end. A database would do more than is needed here and cost a dependency that writes where it
+//! likes. Chunk records need no sync: while the machine has not been restarted, what a process wrote before it died is
+//! in the page cache, data before record. After a restart only files that were synced and given their final name are
+//! believed, each by its stamp.
 //!
-//! Invariant: a record counts only if its checksum fits and everything before it counted. What the layers above put in comes out
-//! byte by byte or not at all.
+//! Invariant: a record counts only if its checksum fits and everything before it counted. What the layers above put in
+//! comes out byte by byte or not at all.
 //!
-//! Not here: compaction. A run adds at most one record per chunk and file and what publishers signed, so the file stays below
-//! a thousandth of the content; a new content starts a new file.
+//! Not here: compaction. The file holds the manifest and what publishers signed, 17 bytes per chunk and 57 per file; a
+//! later run adds only what it fetches or confirms, and a new content starts a new file.
 
 mod image;
 mod record;
@@ -39,7 +40,8 @@ const NEW_NAME: &str = "journal.new";
 pub struct Boot(Box<[u8]>);
 
 impl Boot {
-    /// The boot identifier of the running kernel. Where there is none (no `/proc`), a value that equals no recorded one.
+    /// The boot identifier of the running kernel. Where there is none (no `/proc`), a value that equals no recorded
+    /// one.
     #[must_use]
     pub fn current() -> Self {
         // 36 characters and a line break; see proc_sys_kernel(5).
@@ -64,6 +66,8 @@ pub(super) struct Journal {
     file: OwnedFd,
     /// Bytes that count; anything beyond is a torn append.
     len: u64,
+    /// Said before the first record of a run, and not before: a finished copy that is only served from writes nothing.
+    boot: Option<Boot>,
 }
 
 impl Journal {
@@ -75,9 +79,8 @@ impl Journal {
     ) -> io::Result<Self> {
         let flags = FILE_FLAGS | OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC;
         let file = openat(&state, NEW_NAME, flags, Mode::RUSR | Mode::WUSR)?;
-        let mut journal = Self { file, len: 0 };
+        let mut journal = Self { file, len: 0, boot: Some(boot.clone()) };
         journal.write(&record::file_header())?;
-        journal.append([Record::Boot(&boot.0)])?;
         for one in records {
             journal.append([one])?;
         }
@@ -91,16 +94,19 @@ impl Journal {
     pub(super) fn resume(state: impl AsFd, len: u64, boot: &Boot) -> io::Result<Self> {
         let file = openat(&state, NAME, FILE_FLAGS | OFlags::RDWR, Mode::empty())?;
         rustix::fs::ftruncate(&file, len)?;
-        let mut journal = Self { file, len };
-        journal.append([Record::Boot(&boot.0)])?;
-        Ok(journal)
+        Ok(Self { file, len, boot: Some(boot.clone()) })
     }
 
     /// Appends records with one write. After an error none of them counts.
     pub(super) fn append<'a>(&mut self, records: impl IntoIterator<Item = Record<'a>>) -> io::Result<()> {
         let mut bytes = Vec::new();
+        if let Some(boot) = &self.boot {
+            Record::Boot(&boot.0).encode(&mut bytes);
+        }
         records.into_iter().for_each(|one| one.encode(&mut bytes));
-        self.write(&bytes)
+        self.write(&bytes)?;
+        self.boot = None;
+        Ok(())
     }
 
     /// Makes everything appended so far durable.
@@ -110,8 +116,8 @@ impl Journal {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Err(error) = disk::write_all_at(&self.file, self.len, bytes) {
-            // What was written of it would hide every later record from the reader. If it cannot be cut off now, the next
-            // append overwrites it, for it begins at the same place.
+            // What was written of it would hide every later record from the reader. If it cannot be cut off now, the
+            // next append overwrites it, for it begins at the same place.
             let _ = rustix::fs::ftruncate(&self.file, self.len);
             return Err(error);
         }

@@ -5,8 +5,8 @@
 //! record  length u32 of the payload, kind u8, payload, xxh3-64 u64 of all three before it
 //! ```
 //!
-//! All numbers are little-endian. The checksum finds torn and rotten records, not forged ones: the state folder belongs to this
-//! user alone, and whoever can write there can write the data too.
+//! All numbers are little-endian. The checksum finds torn and rotten records, not forged ones: the state folder belongs
+//! to this user alone, and whoever can write there can write the data too.
 //!
 //! Not here: what the records add up to (`image`).
 

@@ -149,7 +149,10 @@ fn a_journal_of_another_version_vouches_for_nothing() {
 
 proptest! {
     #[test]
-    fn no_bytes_make_the_reader_panic(tail in proptest::collection::vec(any::<u8>(), 0..300), with_header in any::<bool>()) {
+    fn no_bytes_make_the_reader_panic(
+        tail in proptest::collection::vec(any::<u8>(), 0..300),
+        with_header in any::<bool>(),
+    ) {
         let mut bytes = if with_header { file_header().to_vec() } else { Vec::new() };
         bytes.extend(tail);
         let reading = read_at("now", &bytes);
@@ -158,7 +161,10 @@ proptest! {
     }
 
     #[test]
-    fn no_payload_with_a_right_checksum_makes_the_reader_panic(kind in any::<u8>(), payload in proptest::collection::vec(any::<u8>(), 0..80)) {
+    fn no_payload_with_a_right_checksum_makes_the_reader_panic(
+        kind in any::<u8>(),
+        payload in proptest::collection::vec(any::<u8>(), 0..80),
+    ) {
         let (mut bytes, _) = bytes_of(opening());
         let start = bytes.len();
         bytes.extend_from_slice(&u32::try_from(payload.len()).unwrap().to_le_bytes());

@@ -1,10 +1,11 @@
 //! Beginning: from an opened destination to a replica of one content.
 //!
-//! Invariant: until the survey and the check of free space have passed, nothing is changed. The journal of another content is removed before its
-//! partial files are, and these before the new journal is written, so that no kill in between makes one content's bytes pass for another's.
+//! Invariant: until the survey and the check of free space have passed, nothing is changed. The journal of another
+//! content is removed before its partial files are, and these before the new journal is written, so that no kill in
+//! between makes one content's bytes pass for another's.
 //!
-//! Why the partial files are named by entry index: a name is then short, never odd, and never clashes; the journal says of which
-//! content the index is.
+//! Why the partial files are named by entry index: a name is then short, never odd, and never clashes; the journal says
+//! of which content the index is.
 //!
 //! Not here: hashing what is unproven.
 
@@ -63,8 +64,9 @@ impl Opened {
     /// Prepares the destination for a content, or goes on with it where an earlier run ended.
     ///
     /// # Errors
-    /// [`StoreError::InTheWay`] and [`StoreError::NoRoom`] come before anything is changed; [`StoreError::ReadOnly`] when nothing
-    /// can be written and this content is not what the destination holds; [`StoreError::Full`] and [`StoreError::Io`].
+    /// [`StoreError::InTheWay`] and [`StoreError::NoRoom`] come before anything is changed; [`StoreError::ReadOnly`]
+    /// when nothing can be written and this content is not what the destination holds; [`StoreError::Full`] and
+    /// [`StoreError::Io`].
     ///
     /// # Panics
     /// When the layout is not of these entries.
@@ -147,8 +149,8 @@ fn clear(partial: &OwnedFd, places: &[Place]) -> Result<(), Errno> {
     unused.iter().try_for_each(|name| unlinkat(partial, name.as_c_str(), AtFlags::empty()))
 }
 
-/// Makes the folders that are missing, open to this user alone until [`Replica::finish`] gives them their modes, and opens the
-/// others to this user so that files can be made in them.
+/// Makes the folders that are missing, open to this user alone until [`Replica::finish`] gives them their modes, and
+/// opens the others to this user so that files can be made in them.
 fn prepare_folders(root: &Root, entries: &Entries, survey: &Survey) -> Result<(), StoreError> {
     if survey.settled {
         return Ok(());

@@ -1,10 +1,11 @@
 //! Commit: complete files get their modes, times and final names, in groups.
 //!
-//! Making one file durable costs a disk about as much as making hundreds so. A group is written out with one call, renamed, its folders written
-//! out, and recorded. Each step waits for the one before, so a loss of power at any point leaves every final name with whole bytes.
+//! Making one file durable costs a disk about as much as making hundreds so. A group is written out with one call,
+//! renamed, its folders written out, and recorded. Each step waits for the one before, so a loss of power at any point
+//! leaves every final name with whole bytes.
 //!
-//! Invariant: nothing is renamed that was not synced without error. A sync that failed is never tried again on the same file:
-//! the kernel has dropped the pages by then, and the second try would claim success.
+//! Invariant: nothing is renamed that was not synced without error. A sync that failed is never tried again on the same
+//! file: the kernel has dropped the pages by then, and the second try would claim success.
 //!
 //! Not here: symlinks and the folders' own modes and times, which come last (`finish`).
 
@@ -24,8 +25,8 @@ use crate::store::error::StoreError;
 use crate::store::journal::Record;
 use crate::store::stamp::{self, Stamp};
 
-/// Up to so many files (or folders) are synced one by one, more with one call for the whole file system: that call also waits for
-/// what others write, but costs no journal commit per file.
+/// Up to so many files (or folders) are synced one by one, more with one call for the whole file system: that call also
+/// waits for what others write, but costs no journal commit per file.
 const SYNCED_ALONE_MAX: usize = 16;
 
 /// What a commit did.
@@ -47,7 +48,8 @@ struct Stopped {
 }
 
 impl Replica {
-    /// Whether enough complete files wait, or one has waited long enough, for [`Replica::commit`] to be worth its syncs.
+    /// Whether enough complete files wait, or one has waited long enough, for [`Replica::commit`] to be worth its
+    /// syncs.
     #[must_use]
     pub fn commit_due(&self) -> bool {
         !self.is_read_only() && self.progress.is_due()
@@ -109,8 +111,8 @@ impl Replica {
             match self.give_name(*entry, &mut folders) {
                 Ok(stamp) => named.push((*entry, stamp)),
                 Err(error) => {
-                    // What has its name already is recorded as if the group had ended here. Should that fail too, the next run
-                    // finds those files under their names and hashes them.
+                    // What has its name already is recorded as if the group had ended here. Should that fail too, the
+                    // next run finds those files under their names and hashes them.
                     let _ = self.record_final(&named, &parents);
                     return Err(Stopped { back: group[i..].to_vec(), lost: Vec::new(), error });
                 }
@@ -161,11 +163,11 @@ impl Replica {
         Ok(stamp)
     }
 
-    /// Makes the new names durable, then says so in the journal.
+    /// Makes the new names durable, then says so in the journal. Its record becomes durable with the next group's sync
+    /// or at the end: a loss of power in between costs the hashing of one group.
     fn record_final(&self, named: &[(u32, Stamp)], parents: &BTreeSet<Option<RelPath>>) -> Result<(), StoreError> {
         self.sync_folders(parents)?;
-        self.record(named.iter().map(|(entry, stamp)| Record::Final { entry: *entry, stamp: *stamp }))?;
-        self.sync_journal()
+        self.record(named.iter().map(|(entry, stamp)| Record::Final { entry: *entry, stamp: *stamp }))
     }
 
     fn sync_folders(&self, parents: &BTreeSet<Option<RelPath>>) -> Result<(), StoreError> {
@@ -204,7 +206,8 @@ pub(super) fn times(entry: &Entry) -> Timestamps {
     }
 }
 
-/// Whether `syncfs` reports that pages were lost: since Linux 5.8, see syncfs(2). Before, every file is synced by itself.
+/// Whether `syncfs` reports that pages were lost: since Linux 5.8, see syncfs(2). Before, every file is synced by
+/// itself.
 pub(super) fn syncfs_tells_errors() -> bool {
     let uname = rustix::system::uname();
     let release = uname.release().to_string_lossy();

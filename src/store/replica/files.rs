@@ -8,8 +8,8 @@
 //!    └── every chunk confirmed ────────┘
 //! ```
 //!
-//! A file that lay under the final name before the run is `Found`: maybe right, maybe not. It is never written to; what differs goes
-//! to a copy of it among the partial files, which replaces it when complete.
+//! A file that lay under the final name before the run is `Found`: maybe right, maybe not. It is never written to; what
+//! differs goes to a copy of it among the partial files, which replaces it when complete.
 //!
 //! Invariant: `Final` is never left, and its stamp is set before its place.
 //!
@@ -117,7 +117,8 @@ impl Files {
         self.open.close(key(entry, Place::Partial));
         if self.place(entry) == Place::Partial {
             self.places[entry].store(Place::Absent as u8, Ordering::Release);
-            // If even this fails, the next run finds the file and the journal's word for it; both are of this boot's page cache.
+            // It fails where the file system went read-only on the error; it must be mounted anew before the next run
+            // writes.
             let _ = unlinkat(self.partial(), name(entry), AtFlags::empty());
         }
     }
@@ -130,7 +131,8 @@ impl Files {
     /// Reads from the final name, newly opened, past the page cache where the kernel is so kind.
     pub(super) fn read_back(&self, entry: usize, offset: u64, buf: &mut [u8]) -> Result<(), StoreError> {
         let file = self.open_final(entry)?;
-        // Advice only: clean pages are dropped, and a kernel that does not heed it costs the test its sharpness, not its truth.
+        // Advice only: clean pages are dropped, and a kernel that does not heed it costs the test its sharpness, not
+        // its truth.
         let _ = fadvise(&file, offset, std::num::NonZeroU64::new(buf.len() as u64), Advice::DontNeed);
         self.read_from(&file, entry, offset, buf)
     }
@@ -173,8 +175,8 @@ impl Files {
         let file = openat(self.partial(), name(entry), flags, Mode::RUSR | Mode::WUSR).map_err(refused)?;
         self.check_regular(entry, &file)?;
         if absent {
-            // The full length at once, so that what is missing is a hole and the next run knows the file by its size. Two
-            // threads that come here together do the same thing twice.
+            // The full length at once, so that what is missing is a hole and the next run knows the file by its size.
+            // Two threads that come here together do the same thing twice.
             ftruncate(&file, self.entries.as_slice()[entry].size()).map_err(refused)?;
             self.places[entry].store(Place::Partial as u8, Ordering::Release);
         }
@@ -224,7 +226,8 @@ impl Files {
         }
         let Some(expected) = self.stamps[entry].get() else { return Ok(()) };
         let stat = fstat(file).map_err(|e| StoreError::io("look at", self.path_of(entry), e))?;
-        // The change time is left out: a backup's hard link or a chmod does not touch the bytes, and who serves need not stop for it.
+        // The change time is left out: a backup's hard link or a chmod does not touch the bytes, and who serves need
+        // not stop for it.
         let same = Stamp { ctime: expected.ctime, ..Stamp::of(&stat) } == *expected;
         if same { Ok(()) } else { Err(altered()) }
     }

@@ -1,7 +1,8 @@
 //! Finish: the last things, in the only order that works.
 //!
-//! Symlinks come after all files: a link that leads somewhere cannot then be in the way of anything that is still written. Folders come last and
-//! deepest first, because making a name in a folder changes the folder's time, and because a mode may close the folder to its owner.
+//! Symlinks come after all files: a link that leads somewhere cannot then be in the way of anything that is still
+//! written. Folders come last and deepest first, because making a name in a folder changes the folder's time, and
+//! because a mode may close the folder to its owner.
 //!
 //! Invariant: when [`Replica::finish`] returns, the destination equals the content and all of it is durable.
 //!
@@ -25,8 +26,9 @@ use crate::store::stamp::{self, Stamp};
 const LINK_NAME: &str = "link";
 
 impl Replica {
-    /// Completes the copy when every chunk is here: commits what is left, makes symlinks, and gives folders their modes and times. Costs next to
-    /// nothing when that was done before. On a read-only file system it only tells whether the chunks are all here.
+    /// Completes the copy when every chunk is here: commits what is left, makes symlinks, and gives folders their modes
+    /// and times. Costs next to nothing when that was done before. On a read-only file system it only tells whether the
+    /// chunks are all here.
     ///
     /// # Errors
     /// [`StoreError::Incomplete`] when chunks are missing, and as [`Replica::commit`].
@@ -61,7 +63,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Makes the link beside the partial files and moves it to its place, so that a reader sees the old name or the new link.
+    /// Makes the link beside the partial files and moves it to its place, so that a reader sees the old name or the new
+    /// link.
     fn make_link(&self, entry: &Entry, target: &[u8], folders: &mut Folders<'_>) -> std::io::Result<()> {
         let (partial, folder) = (self.files.partial(), folders.of(&entry.path)?);
         let same = readlinkat(folder, entry.path.name(), Vec::new()).is_ok_and(|text| text.as_bytes() == target);

@@ -1,11 +1,12 @@
 //! Replica: a destination, from an empty directory to a finished copy that serves others.
 //!
-//! Chunks arrive in any order and from several threads. Their bytes go to partial files in `.strew/partial`, on the same file system; a
-//! file whose chunks are all there is made durable together with others and renamed to its final name. Writing in place would show
-//! readers half a file, and a rename per chunk would cost more than the data.
+//! Chunks arrive in any order and from several threads. Their bytes go to partial files in `.strew/partial`, on the
+//! same file system; a file whose chunks are all there is made durable together with others and renamed to its final
+//! name. Writing in place would show readers half a file, and a rename per chunk would cost more than the data.
 //!
-//! Invariant: a chunk is in [`Replica::have`] only if its bytes were written (or found and confirmed), and a file is under its
-//! final name only if all of its chunks are and its bytes were synced. Files that lay there before stay as they are until then.
+//! Invariant: a chunk is in [`Replica::have`] only if its bytes were written (or found and confirmed), and a file is
+//! under its final name only if all of its chunks are and its bytes were synced. Files that lay there before stay as
+//! they are until then.
 //!
 //! Not here: verifying. [`Replica::write_chunk`] and [`Replica::confirm`] believe their caller.
 
@@ -39,9 +40,10 @@ use crate::manifest::Entries;
 
 /// A destination that holds, or is to hold, one content. All methods may be called from several threads.
 ///
-/// The order of a run: [`Replica::open`], [`Opened::begin`], then [`write_chunk`](Self::write_chunk) for each chunk that is not in
-/// `have` and [`commit`](Self::commit) whenever [`commit_due`](Self::commit_due), and [`finish`](Self::finish) when all are there.
-/// [`read_at`](Self::read_at) serves what is there at any time. Dropping it gives the lock back; what was written stays for the next run.
+/// The order of a run: [`Replica::open`], [`Opened::begin`], then [`write_chunk`](Self::write_chunk) for each chunk
+/// that is not in `have` and [`commit`](Self::commit) whenever [`commit_due`](Self::commit_due), and
+/// [`finish`](Self::finish) when all are there. [`read_at`](Self::read_at) serves what is there at any time. Dropping
+/// it gives the lock back; what was written stays for the next run.
 #[derive(Debug)]
 pub struct Replica {
     files: Files,
@@ -81,12 +83,13 @@ impl Replica {
         self.progress.have()
     }
 
-    /// Writes a chunk whose bytes the caller has verified. Does nothing when the chunk is here already; while another thread
-    /// writes the same chunk, waits for it.
+    /// Writes a chunk whose bytes the caller has verified. Does nothing when the chunk is here already; while another
+    /// thread writes the same chunk, waits for it.
     ///
     /// # Errors
-    /// [`StoreError::Full`] and [`StoreError::Io`] leave the chunk missing and everything else as it was; [`StoreError::ReadOnly`];
-    /// [`StoreError::Altered`] when a finished file that shares this chunk is not what it was.
+    /// [`StoreError::Full`] and [`StoreError::Io`] leave the chunk missing and everything else as it was;
+    /// [`StoreError::ReadOnly`]; [`StoreError::Altered`] when a finished file that shares this chunk is not what it
+    /// was.
     ///
     /// # Panics
     /// When `data` has not the chunk's length.
@@ -106,7 +109,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Counts a chunk that was found on the disk and whose bytes the caller has read with [`Replica::read_at`] and verified.
+    /// Counts a chunk that was found on the disk and whose bytes the caller has read with [`Replica::read_at`] and
+    /// verified.
     ///
     /// # Errors
     /// [`StoreError::Full`] or [`StoreError::Io`] when the journal cannot be written.
@@ -120,8 +124,9 @@ impl Replica {
         Ok(())
     }
 
-    /// Fills `buf` with the content's bytes from `offset`, from wherever they lie at the moment. Which of them are there is the
-    /// caller's to know: bytes of a chunk that is neither in [`Replica::have`] nor unproven are zeros or an error.
+    /// Fills `buf` with the content's bytes from `offset`, from wherever they lie at the moment. Which of them are
+    /// there is the caller's to know: bytes of a chunk that is neither in [`Replica::have`] nor unproven are zeros or
+    /// an error.
     ///
     /// # Errors
     /// [`StoreError::Altered`] when a finished file was changed by somebody else, or [`StoreError::Io`].
@@ -133,8 +138,8 @@ impl Replica {
             .try_for_each(|span| self.files.read_at(span.entry, span.offset, &mut buf[span.within]))
     }
 
-    /// As [`Replica::read_at`], but from the final names, newly opened, and with the page cache told to forget the bytes first, so
-    /// that they come from the disk. For `--verify-on-complete`, after [`Replica::finish`].
+    /// As [`Replica::read_at`], but from the final names, newly opened, and with the page cache told to forget the
+    /// bytes first, so that they come from the disk. For `--verify-on-complete`, after [`Replica::finish`].
     ///
     /// # Errors
     /// As [`Replica::read_at`].
@@ -154,7 +159,8 @@ impl Replica {
         self.record([Record::Endorsement(bytes)])
     }
 
-    /// Keeps a batch of digests with the copy. Nothing happens on a read-only file system. The caller sorts out duplicates.
+    /// Keeps a batch of digests with the copy. Nothing happens on a read-only file system. The caller sorts out
+    /// duplicates.
     ///
     /// # Errors
     /// [`StoreError::Full`] or [`StoreError::Io`].

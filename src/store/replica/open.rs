@@ -1,10 +1,10 @@
 //! Opening a destination: its own folder, its lock, its journal.
 //!
-//! The journal is read before anybody knows which content is to be replicated: a finished copy that is started alone learns from it
-//! what it is.
+//! The journal is read before anybody knows which content is to be replicated: a finished copy that is started alone
+//! learns from it what it is.
 //!
-//! Invariant: an [`Opened`] is the only one of its destination that may write, unless the file system is read-only, where nobody may.
-//! The state folder belongs to this user alone, or what it says is not believed.
+//! Invariant: an [`Opened`] is the only one of its destination that may write, unless the file system is read-only,
+//! where nobody may. The state folder belongs to this user alone, or what it says is not believed.
 //!
 //! Not here: comparing the journal with the files (`survey`).
 
@@ -89,8 +89,8 @@ impl Replica {
     /// Opens the destination `dst`, which is made when it does not exist, and locks it against other writers.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] when another process has it open, [`StoreError::StateDir`] when its `.strew` is not this user's own
-    /// folder, [`StoreError::ReadOnly`] when it is read-only and holds no copy, [`StoreError::Io`].
+    /// [`StoreError::InUse`] when another process has it open, [`StoreError::StateDir`] when its `.strew` is not this
+    /// user's own folder, [`StoreError::ReadOnly`] when it is read-only and holds no copy, [`StoreError::Io`].
     pub fn open(dst: &Path) -> Result<Opened, StoreError> {
         Self::open_with(dst, OpenOptions::default())
     }
@@ -191,5 +191,16 @@ impl State {
             }
         }
         Ok((Self { dir, path, lock }, own))
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Some(lock) = &self.lock {
+            // A child process that was forked a moment ago shares the lock until it executes its program; closing our
+            // descriptor alone would leave it locked for so long. Nothing can be done about an error, and nothing needs
+            // to be.
+            let _ = flock(lock, FlockOperation::Unlock);
+        }
     }
 }

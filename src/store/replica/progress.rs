@@ -1,10 +1,10 @@
 //! Progress: which chunks are here, and which files are complete thereby.
 //!
-//! Invariant: a file is due exactly once after its last chunk came, and `missing` of each file is the number of its chunks that are
-//! not in `have`. A chunk is written by one thread at a time.
+//! Invariant: a file is due exactly once after its last chunk came, and `missing` of each file is the number of its
+//! chunks that are not in `have`. A chunk is written by one thread at a time.
 //!
-//! Why a claim: in the end game two sources may deliver the same chunk. A second write could reach a file after its rename and
-//! change its time under the journal's stamp.
+//! Why a claim: in the end game two sources may deliver the same chunk. A second write could reach a file after its
+//! rename and change its time under the journal's stamp.
 //!
 //! Not here: the disk.
 
@@ -123,7 +123,7 @@ impl Progress {
         group.iter().for_each(|i| inner.push_due(*i as usize, entries.as_slice()[*i as usize].size()));
     }
 
-    /// Counts every chunk of these files as missing again.
+    /// Counts every chunk of these files, which were taken as a group, as missing again.
     pub(super) fn lose(&self, group: &[u32], entries: &Entries) {
         let mut inner = self.lock();
         let layout = inner.have.layout();
@@ -137,7 +137,14 @@ impl Progress {
                 }
             }
         }
-        inner.due.retain(|i| !group.contains(i));
+        // Complete files that share a lost chunk wait for it too: they come again with it.
+        let inner = &mut *inner;
+        inner.due.retain(|i| inner.missing[*i as usize] == 0);
+        inner.due_bytes = inner.due.iter().map(|i| entries.as_slice()[*i as usize].size()).sum();
+        // A file without bytes has no chunk that could bring it back.
+        for entry in group.iter().map(|i| *i as usize).filter(|i| entries.as_slice()[*i].size() == 0) {
+            inner.push_due(entry, 0);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

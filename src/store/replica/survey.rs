@@ -1,6 +1,7 @@
 //! Survey: what lies in a destination when a run begins, compared with what is to be there.
 //!
-//! One look at every entry, before anything is written: a folder where a file must go is found now and not after an hour.
+//! One look at every entry, before anything is written: a folder where a file must go is found now and not after an
+//! hour.
 //!
 //! Invariant: a survey changes nothing. A file is `Final` only if it carries the stamp that the journal has for it.
 //!
@@ -11,7 +12,7 @@ use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{Access, AtFlags, Dir, FileType, Stat, accessat, readlinkat, statat};
+use rustix::fs::{Access, AtFlags, Dir, FileType, Stat, accessat, fstat, readlinkat, statat};
 use rustix::process::geteuid;
 
 use super::files::Place;
@@ -74,11 +75,12 @@ pub(super) fn survey(
         allocated: 0,
     };
     let mut folders = Folders::new(root);
+    let device = fstat(root).map_err(|e| StoreError::io("look at", root.path(), e))?.st_dev;
     for (i, entry) in entries.as_slice().iter().enumerate() {
         let refused = |e: std::io::Error| StoreError::io("look at", root.path_of(&entry.path), e);
         let stat = folders.stat(&entry.path).map_err(refused)?;
         if let Some(stat) = &stat {
-            refuse_what_is_in_the_way(root, entry, stat)?;
+            refuse_what_is_in_the_way(root, entry, stat, device)?;
         }
         match (&entry.kind, stat) {
             (EntryKind::Dir, stat) => survey.folder(i, entry, stat.as_ref()),
@@ -103,9 +105,8 @@ pub(super) fn survey(
                     (_, Some((_, allocated))) => survey.unfinished(i, Place::Partial, *allocated),
                     (Some(stat), None) => {
                         let folder = folders.of(&entry.path).map_err(refused)?;
-                        let readable = geteuid().is_root()
-                            || accessat(folder, entry.path.name(), Access::READ_OK, AtFlags::EACCESS).is_ok();
-                        let place = if readable { Place::Found } else { Place::Absent };
+                        let usable = is_usable(folder, entry.path.name(), &stat);
+                        let place = if usable { Place::Found } else { Place::Absent };
                         survey.unfinished(i, place, stamp::allocated(&stat));
                     }
                     (None, None) => survey.unfinished(i, Place::Absent, 0),
@@ -142,7 +143,8 @@ impl Survey {
         self.allocated += allocated;
     }
 
-    /// The chunks that are here without a doubt, and those whose bytes lie on the disk and have to be hashed before they count.
+    /// The chunks that are here without a doubt, and those whose bytes lie on the disk and have to be hashed before
+    /// they count.
     pub(super) fn chunks(&self, entries: &Entries, layout: Layout, image: Option<&Image>) -> (Bitfield, Bitfield) {
         let (mut have, mut unproven) = (Bitfield::none(layout), Bitfield::none(layout));
         for chunk in layout.chunks() {
@@ -170,9 +172,11 @@ impl Survey {
     }
 }
 
-/// A folder is never replaced, and neither is anything put in the place of a device or a socket.
-fn refuse_what_is_in_the_way(root: &Root, entry: &Entry, stat: &Stat) -> Result<(), StoreError> {
+/// A folder is never replaced, and neither is anything put in the place of a device or a socket. A file cannot be
+/// renamed from one file system to another, so a folder must not be another one's root.
+fn refuse_what_is_in_the_way(root: &Root, entry: &Entry, stat: &Stat, device: u64) -> Result<(), StoreError> {
     let found = match stamp::file_type(stat) {
+        FileType::Directory if stat.st_dev != device => "the root of another file system",
         FileType::Directory => "a directory",
         FileType::RegularFile => "a file",
         FileType::Symlink => "a symlink",
@@ -188,6 +192,13 @@ fn refuse_what_is_in_the_way(root: &Root, entry: &Entry, stat: &Stat) -> Result<
     }
     let path = root.path().join(OsStr::from_bytes(entry.path.as_bytes()));
     Err(StoreError::InTheWay { path, found, wanted })
+}
+
+/// Whether this user may read the file and give it a mode and a time. One that it may not is replaced and not kept.
+fn is_usable(folder: BorrowedFd<'_>, name: &[u8], stat: &Stat) -> bool {
+    let user = geteuid();
+    let own = stat.st_uid == user.as_raw();
+    user.is_root() || own && accessat(folder, name, Access::READ_OK, AtFlags::EACCESS).is_ok()
 }
 
 fn is(stat: &Stat, wanted: FileType) -> bool {

@@ -1,7 +1,7 @@
 //! The walk itself: a stack of jobs that several threads empty and fill.
 //!
-//! Last in, first out keeps the stack about as deep as the tree, where a queue would hold its widest level. A folder is opened by its
-//! path beneath the root when its turn comes, so waiting folders cost no descriptor.
+//! Last in, first out keeps the stack about as deep as the tree, where a queue would hold its widest level. A folder is
+//! opened by its path beneath the root when its turn comes, so waiting folders cost no descriptor.
 //!
 //! Invariant: the walk ends when no job waits and none runs; an error ends it early, and the first one is reported.
 //!
@@ -25,7 +25,8 @@ use crate::store::confine::{DIR_FLAGS, Root};
 use crate::store::error::{Names, StoreError};
 use crate::store::stamp::{self, Stamp};
 
-/// Names that one thread takes at a time: some hundred microseconds of work, so that handing it over costs nothing in comparison.
+/// Names that one thread takes at a time: some hundred microseconds of work, so that handing it over costs nothing in
+/// comparison.
 const BATCH: usize = 512;
 
 /// Bytes of names that one call of the kernel returns.
@@ -62,7 +63,8 @@ struct Share {
     unreadable: BTreeSet<Vec<u8>>,
 }
 
-/// Finds everything beneath `root` with `threads` threads: what it found, in no order, and how many special files it left out.
+/// Finds everything beneath `root` with `threads` threads: what it found, in no order, and how many special files it
+/// left out.
 pub(super) fn walk(root: &Root, threads: usize) -> Result<(Vec<Found>, u64), StoreError> {
     let stack = Stack { jobs: vec![Job::Folder(Vec::new())], ..Stack::default() };
     let all_readable = geteuid().is_root();

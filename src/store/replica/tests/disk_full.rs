@@ -1,5 +1,5 @@
-//! A destination without room, and one that cannot be written at all. Both need a file system of their own, which only root can
-//! mount; without that right the tests say so and do nothing.
+//! A destination without room, and one that cannot be written at all. Both need a file system of their own, which only
+//! root can mount; without that right the tests say so and do nothing.
 
 use super::confinement::eprintln_skipped;
 use super::*;
@@ -101,6 +101,29 @@ fn a_finished_copy_on_a_read_only_mount_is_served_and_nothing_else() {
         allocated: None,
     };
     assert!(matches!(Replica::open(&at).unwrap().begin(content), Err(StoreError::ReadOnly { .. })));
+}
+
+#[test]
+fn another_file_system_inside_the_destination_is_named_before_anything_is_written() {
+    let source = Source::small();
+    let (_tmp, dst) = destination();
+    let Some(_mounted) = mount(&dst.join("b"), &["-t", "tmpfs", "-o", "size=64k", "none"]) else { return };
+    let error = begin_in("now", &source.publish(), &dst).unwrap_err();
+    assert!(error.to_string().contains("b\" is the root of another file system"), "{error}");
+}
+
+#[test]
+fn a_finished_copy_opens_and_serves_on_a_full_disk() {
+    let source = Source::small();
+    let published = source.publish();
+    let (_tmp, dst) = destination();
+    let Some(_mounted) = mount(&dst, &["-t", "tmpfs", "-o", "size=256k", "none"]) else { return };
+    drop(replicate(&source, &dst));
+    fs::write(dst.join("ballast"), vec![1; 1 << 20]).unwrap_err();
+    let Begun { replica, have, .. } = begin_in("a later boot", &published, &dst).unwrap();
+    assert!(have.is_full());
+    replica.finish().unwrap();
+    replica.read_at(0, &mut [0; 100]).unwrap();
 }
 
 #[test]

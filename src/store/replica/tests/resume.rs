@@ -1,5 +1,5 @@
-//! What a run that was killed, a restarted machine and a damaged journal leave to the next run. A drop without `finish` is all
-//! that a kill is to the disk: nothing is flushed or tidied up on the way out.
+//! What a run that was killed, a restarted machine and a damaged journal leave to the next run. A drop without `finish`
+//! is all that a kill is to the disk: nothing is flushed or tidied up on the way out.
 
 use super::*;
 
@@ -224,6 +224,28 @@ fn a_content_without_bytes_is_complete_when_it_begins() {
     let (_tmp, dst) = destination();
     drop(replicate(&source, &dst));
     assert_eq!(listing(&dst), listing(source.path()));
+}
+
+#[test]
+fn a_file_that_could_not_be_made_durable_is_fetched_again() {
+    let source = Source::small();
+    let published = source.publish();
+    let (_tmp, dst) = destination();
+    let begun = begin(&published, &dst);
+    fill(&published, &begun.replica);
+    // What `commit` does with a group whose sync failed: here a file that shares chunks with others, and an empty one.
+    let index = |name: &[u8]| published.entries().as_slice().iter().position(|e| e.path.name() == name).unwrap();
+    let group = [index(b"big"), index(b"empty")];
+    let group = group.map(|i| u32::try_from(i).unwrap());
+    let taken = begun.replica.progress.take_group(published.entries());
+    let back: Vec<u32> = taken.into_iter().filter(|i| !group.contains(i)).collect();
+    begun.replica.progress.put_back(&back, published.entries());
+    begun.replica.progress.lose(&group, published.entries());
+    group.into_iter().for_each(|i| begun.replica.files.give_up(i as usize));
+    assert_eq!(begun.replica.have().missing().count(), layout_of(&published).covering(&(10..5010)).len());
+    begun.replica.commit().unwrap();
+    assert!(!dst.join("b/big").exists());
+    completes(&source, &published, &begun.replica, &dst);
 }
 
 fn copy_tree(from: &Path, to: &Path) {
