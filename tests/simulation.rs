@@ -65,7 +65,7 @@ fn equal_links_are_used_to_within_two_points_of_the_target_by_32_peers() {
 
 /// `cargo test --release --test simulation -- --ignored 128`
 #[test]
-#[ignore = "about two minutes without optimisation"]
+#[ignore = "most of a minute without optimisation"]
 fn equal_links_are_used_to_within_two_points_of_the_target_by_128_peers() {
     assert_efficient(Shape::Homogeneous, 128, [98.5, 95.8]);
 }
@@ -82,7 +82,7 @@ fn a_thin_publisher_is_used_to_within_two_points_of_the_target_by_32_peers() {
 
 /// `cargo test --release --test simulation -- --ignored 128`
 #[test]
-#[ignore = "about two minutes without optimisation"]
+#[ignore = "most of a minute without optimisation"]
 fn a_thin_publisher_is_used_to_within_two_points_of_the_target_by_128_peers() {
     assert_efficient(Shape::SeederQuarter, 128, [99.8, 99.6]);
 }
