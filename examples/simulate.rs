@@ -96,7 +96,7 @@ fn scenario(args: &Args, chunk: &str, seed: u64) -> Result<Scenario, String> {
     Ok(scenario)
 }
 
-#[allow(clippy::print_stdout)]
+#[allow(clippy::print_stdout)] // as above
 fn print_line(args: &Args, chunk: &str, seed: u64, report: &Report, took: Duration) {
     println!(
         "{} N={} {chunk} seed={seed}: {:.1} % ({:.3} s, bound {:.3} s), publisher {:.3} copies ({} in its first pass), \

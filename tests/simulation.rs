@@ -65,7 +65,7 @@ fn equal_links_are_used_to_within_two_points_of_the_target_by_32_peers() {
 
 /// `cargo test --release --test simulation -- --ignored 128`
 #[test]
-#[ignore = "about two minutes without optimisation"]
+#[ignore = "most of a minute without optimisation"]
 fn equal_links_are_used_to_within_two_points_of_the_target_by_128_peers() {
     assert_efficient(Shape::Homogeneous, 128, [98.5, 95.8]);
 }
@@ -82,16 +82,17 @@ fn a_thin_publisher_is_used_to_within_two_points_of_the_target_by_32_peers() {
 
 /// `cargo test --release --test simulation -- --ignored 128`
 #[test]
-#[ignore = "about two minutes without optimisation"]
+#[ignore = "most of a minute without optimisation"]
 fn a_thin_publisher_is_used_to_within_two_points_of_the_target_by_128_peers() {
     assert_efficient(Shape::SeederQuarter, 128, [99.8, 99.6]);
 }
 
 #[test]
 fn slow_and_dying_peers_hold_up_nobody_else() {
-    for (shape, target) in [(Shape::Slow, 95.0), (Shape::SlowUplinks, 95.0), (Shape::Failing, 95.0)] {
-        let report = shaped(shape, 32, 256 * KIB, SEEDS[0]);
-        assert!(100.0 * report.efficiency() >= target, "{shape:?}: {:.1}", 100.0 * report.efficiency());
+    for shape in [Shape::Slow, Shape::SlowUplinks, Shape::Failing] {
+        let mut efficiencies = SEEDS.map(|seed| 100.0 * shaped(shape, 32, 256 * KIB, seed).efficiency());
+        efficiencies.sort_by(f64::total_cmp);
+        assert!(efficiencies[SEEDS.len() / 2] >= 97.0, "{shape:?}: {efficiencies:.1?}");
     }
 }
 
@@ -114,7 +115,7 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
 #[test]
 fn a_seeder_sends_each_of_four_chunks_once_to_three_peers() {
     for seed in 0..50 {
-        // Its uplink is thin, so that the peers have time to trade; what it sends after the last first copy is the peers' choice.
+        // Its uplink is thin, so that the peers have time to trade.
         let mut hosts = vec![Host::new(Rate::GIGABIT); 4];
         hosts[0] = Host::publisher(Rate::GIGABIT.over(16));
         let mut scenario = Scenario::new(Bytes(4 * MIB), Bytes(MIB), hosts);
@@ -122,7 +123,10 @@ fn a_seeder_sends_each_of_four_chunks_once_to_three_peers() {
         let report = sim::run(&scenario, seed);
         assert!(report.incomplete.is_empty(), "seed {seed}: {}", report.shortfall());
         assert_eq!(report.first_pass_copies, Some(1.0), "seed {seed}");
-        println!("{seed} {}", report.publisher_copies);
+        assert!(
+            report.publisher_copies <= 1.25,
+            "seed {seed}: only the last chunk may be asked of it again, meanwhile"
+        );
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::rc::Rc;
 
+use crate::bitfield::Bitfield;
 use crate::chunk::ChunkId;
 use crate::sim::link::{request_id, request_key};
 use crate::sim::queue::{Event, Key};
@@ -104,7 +105,7 @@ impl World<'_> {
         self.pump(host);
     }
 
-    pub(super) fn on_holds(&mut self, connection: u32, side: u8, chunks: &crate::bitfield::Bitfield) {
+    pub(super) fn on_holds(&mut self, connection: u32, side: u8, chunks: &Bitfield) {
         if let Some(host) = self.open_end(connection, side) {
             self.tell(host, Input::Holds { source: SourceId(connection), chunks: chunks.clone() });
         }

@@ -7,7 +7,7 @@
 //!
 //! Not here: deaths and late joins; `world` connects anew as they happen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::units::Rng;
 
@@ -31,12 +31,32 @@ pub(super) fn edges(
             order.windows(2).for_each(|two| _ = edges.insert(edge(two[0], two[1])));
             edges.insert(edge(order[0], order[order.len() - 1]));
         }
+        top_up(&mut edges, &mut order, degree, rng);
     }
     for publisher in publishers {
         rng.shuffle(&mut order);
         order.iter().take(publisher_degree).for_each(|peer| _ = edges.insert(edge(*publisher, *peer)));
     }
     edges
+}
+
+/// Connects peers that got fewer neighbours, because their rings shared edges, with each other.
+fn top_up(edges: &mut BTreeSet<(usize, usize)>, peers: &mut [usize], degree: usize, rng: &mut Rng) {
+    rng.shuffle(peers);
+    let mut degrees: BTreeMap<usize, usize> = peers.iter().map(|peer| (*peer, 0)).collect();
+    for (a, b) in edges.iter() {
+        degrees.entry(*a).and_modify(|d| *d += 1);
+        degrees.entry(*b).and_modify(|d| *d += 1);
+    }
+    let short: Vec<usize> = peers.iter().copied().filter(|peer| degrees[peer] < degree).collect();
+    for (i, a) in short.iter().enumerate() {
+        for b in &short[i + 1..] {
+            if degrees[a] < degree && degrees[b] < degree && edges.insert(edge(*a, *b)) {
+                degrees.entry(*a).and_modify(|d| *d += 1);
+                degrees.entry(*b).and_modify(|d| *d += 1);
+            }
+        }
+    }
 }
 
 fn edge(a: usize, b: usize) -> (usize, usize) {

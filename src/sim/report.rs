@@ -26,7 +26,7 @@ pub struct Shortfall {
 pub struct Report {
     /// Time until the last machine that counts was complete, or that of the run's end when one was not.
     pub makespan: Duration,
-    /// The least time that any policy could take: see [`fluid_bound`].
+    /// The least time that any policy could take: the fluid bound over uplinks, downlinks and joins.
     pub bound: Duration,
     /// Bytes that publishers delivered, in copies of the content.
     pub publisher_copies: f64,

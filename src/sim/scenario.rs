@@ -180,7 +180,7 @@ impl Scenario {
         Self::new(total, chunk, hosts)
     }
 
-    /// A small run with random sizes, rates, joins, deaths, returns and perhaps a liar; the publisher stays.
+    /// A small run with random sizes, rates, joins, deaths, returns, perhaps a liar or a second publisher; the first one stays.
     #[must_use]
     pub fn random(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
@@ -200,6 +200,7 @@ impl Scenario {
             }
             host.lies = rng.u8(0..20) == 0;
         }
+        hosts[1].publisher = rng.u8(0..4) == 0;
         let mut scenario = Self::new(Bytes(total), Bytes(chunk), hosts);
         scenario.round_trip = Duration::from_micros(rng.u64(10..50_000));
         scenario.detection = Duration::from_millis(rng.u64(10..10_000));

@@ -145,11 +145,10 @@ impl<'a> World<'a> {
     fn begin(&mut self) {
         let hosts = &self.scenario.hosts;
         for (host, spec) in hosts.iter().enumerate() {
-            for at in [spec.dies, spec.returns.filter(|_| spec.dies.is_some())].into_iter().enumerate() {
-                match at {
-                    (0, Some(dies)) => self.queue.push(Time::ZERO + dies, Event::Die { host }),
-                    (_, Some(returns)) => self.queue.push(Time::ZERO + returns, Event::Join { host }),
-                    (_, None) => {}
+            if let Some(dies) = spec.dies {
+                self.queue.push(Time::ZERO + dies, Event::Die { host });
+                if let Some(returns) = spec.returns {
+                    self.queue.push(Time::ZERO + returns, Event::Join { host });
                 }
             }
             if spec.joins > Duration::ZERO {

@@ -37,8 +37,8 @@ pub struct Config {
     /// Chunks being sent at once, over all neighbours.
     ///
     /// Default 5. With fewer, all of them may be held up by receivers that are busy with others, and the uplink idles: on equal
-    /// links three lose 11 points of the makespan at 1 MiB chunks and four lose 3. With more, the order of service means less: when
-    /// a tenth of the uplinks is slow, six lose 5 points and eight lose 14 (simulated, 32 peers).
+    /// links three lose 7 points of the makespan at 1 MiB chunks and four lose 3. With more, the order of service means less: when
+    /// a tenth of the uplinks is slow, six lose 7 points and eight 17 (simulated, 32 peers).
     pub uploads_at_once: usize,
 
     /// Requests of one neighbour that may wait here; more are rejected.

@@ -98,7 +98,7 @@ impl Swarm {
             Input::Haves { source, chunks } => self.on_haves(source, &chunks),
             Input::Requested { source, request, chunk, exact } => self.on_requested(source, request, chunk, exact),
             Input::Withdrawn { request } => self.on_withdrawn(request),
-            Input::Written { request } => self.on_written(request),
+            Input::Written { request } => self.on_written(now, request),
             Input::Sent { request, outcome } => self.on_sent(now, request, outcome),
             Input::Arriving { source, asked, chunk } => self.on_arriving(now, source, asked, chunk),
             Input::Fetched { source, asked, chunk, waiting } => self.on_fetched(now, source, asked, chunk, waiting),

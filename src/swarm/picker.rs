@@ -8,7 +8,7 @@
 //!
 //! Not here: whether the source should be asked at all (`requester`).
 
-use crate::chunk::{ChunkId, Layout};
+use crate::chunk::ChunkId;
 use crate::swarm::board::Board;
 use crate::swarm::source::Source;
 use crate::units::Rng;
@@ -54,7 +54,7 @@ struct Cursor {
 
 /// The next candidate at or after the cursor, which moves beyond it.
 fn next(board: &Board, source: &Source, cursor: &mut Cursor) -> Option<ChunkId> {
-    let layout: Layout = board.layout();
+    let layout = board.layout();
     let (known, taken) = (source.known.words(), board.taken().words());
     while cursor.left > 0 {
         let at = cursor.word as usize;
@@ -75,6 +75,7 @@ fn next(board: &Board, source: &Source, cursor: &mut Cursor) -> Option<ChunkId> 
 mod tests {
     use super::*;
     use crate::bitfield::Bitfield;
+    use crate::chunk::Layout;
     use crate::swarm::config::Config;
     use crate::swarm::event::{Profile, SourceId};
 

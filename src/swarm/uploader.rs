@@ -8,7 +8,7 @@
 //!
 //! Not here: bytes and their pacing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::chunk::ChunkId;
@@ -19,9 +19,8 @@ use crate::swarm::event::{Outcome, Output, RequestId, SourceId};
 use crate::swarm::source::smooth;
 use crate::units::Time;
 
-/// An upload that has lasted this many times as long as the quickest neighbour's usual one is held up by its receiver, not by us, as
-/// all share our uplink alike. One to four times make no difference on equal links (simulated).
-const OVERDUE_FACTOR: u32 = 2;
+/// Uploads whose duration is remembered: about two neighbourhoods, so that the measure follows the load within two rounds.
+const RECENT: usize = 16;
 
 /// A neighbour whose uploads take more than this many times the median does not get a chunk that nobody else has.
 const SLOW_FACTOR: u32 = 2;
@@ -42,6 +41,8 @@ struct Upload {
     chunk: ChunkId,
     since: Time,
     has_turn: bool,
+    /// Everything was handed to the transport.
+    written: bool,
 }
 
 /// Requests of others.
@@ -52,6 +53,8 @@ pub(super) struct Uploader {
     active: BTreeMap<RequestId, Upload>,
     /// Entries of `active` that have their turn.
     turns: usize,
+    /// How long the last few uploads took until they were written.
+    recent: VecDeque<Duration>,
 }
 
 impl Uploader {
@@ -67,6 +70,16 @@ impl Uploader {
         self.queue.retain(|w| w.source != id);
         self.active.retain(|_, upload| upload.source != id);
         self.turns = self.active.values().filter(|u| u.has_turn).count();
+    }
+
+    fn on_written(&mut self, now: Time, request: RequestId) {
+        self.end_turn(request);
+        let Some(upload) = self.active.get_mut(&request).filter(|upload| !upload.written) else { return };
+        upload.written = true;
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(now.since(upload.since));
     }
 
     fn end_turn(&mut self, request: RequestId) {
@@ -109,8 +122,8 @@ impl Swarm {
         }
     }
 
-    pub(super) fn on_written(&mut self, request: RequestId) {
-        self.uploader.end_turn(request);
+    pub(super) fn on_written(&mut self, now: Time, request: RequestId) {
+        self.uploader.on_written(now, request);
     }
 
     pub(super) fn on_sent(&mut self, now: Time, request: RequestId, outcome: Outcome) {
@@ -118,7 +131,7 @@ impl Swarm {
             self.on_aborted(request);
             return;
         }
-        self.uploader.end_turn(request);
+        self.uploader.on_written(now, request);
         let Some(upload) = self.uploader.active.remove(&request) else { return };
         self.tally.delivered += 1;
         self.tally.delivered_bytes += self.board.layout().len(upload.chunk);
@@ -149,7 +162,7 @@ impl Swarm {
             if let Some(pass) = &mut self.first_pass {
                 pass.on_send(&self.board, waiting.source, chunk);
             }
-            let upload = Upload { source: waiting.source, chunk, since: now, has_turn: true };
+            let upload = Upload { source: waiting.source, chunk, since: now, has_turn: true, written: false };
             self.uploader.active.insert(waiting.request, upload);
             self.uploader.turns += 1;
             let behind = u32::try_from(self.uploader.queue.len() + self.uploader.turns - 1).unwrap_or(u32::MAX);
@@ -248,8 +261,11 @@ impl Swarm {
         }
     }
 
+    /// How long an upload keeps its turn: half as long again as the quickest of late. All share our uplink alike, so what takes
+    /// longer is held up by its receiver and leaves the uplink idle. The quickest also grows with the number of uploads, which keeps
+    /// that number from running away. A factor between 1 and 3 moves the makespan by a point at most (simulated).
     fn turn_time(&self) -> Duration {
-        let quickest = self.board.sources().values().filter_map(|s| s.upload_time).min();
-        quickest.map_or(self.config.hedge_after, |time| time * OVERDUE_FACTOR)
+        let quickest = self.uploader.recent.iter().min();
+        quickest.map_or(self.config.hedge_after, |time| *time + *time / 2)
     }
 }

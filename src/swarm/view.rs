@@ -11,6 +11,7 @@ use crate::bitfield::Bitfield;
 use crate::chunk::Layout;
 use crate::swarm::Swarm;
 use crate::swarm::event::{Profile, SourceId};
+use crate::swarm::firstpass::FirstPass;
 
 /// Where a content stands, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub enum Phase {
     Fetching,
     /// Every missing chunk is being fetched or verified.
     EndGame,
-    /// Everything is here; if it publishes, some of it has not left yet.
+    /// Everything is here, but this publisher has not sent all of it to somebody yet.
     FirstPass,
     /// Everything is here.
     Complete,
@@ -118,7 +119,7 @@ impl Swarm {
     /// Chunks that this publisher has not sent to anybody yet; `None` when it does not publish.
     #[must_use]
     pub fn unserved(&self) -> Option<u32> {
-        self.first_pass.as_ref().map(super::firstpass::FirstPass::len)
+        self.first_pass.as_ref().map(FirstPass::len)
     }
 
     /// Whether every chunk that this machine holds is with another source too, so that nobody would miss this machine.
