@@ -144,5 +144,5 @@ impl Node {
 fn is_held_elsewhere(content: &super::content::Content) -> bool {
     let count = content.manifest.layout().count();
     let mut neighbours = content.swarm.sources().filter(|source| !source.profile.local).peekable();
-    neighbours.peek().is_none() || neighbours.all(|source| source.known == count) || content.swarm.is_held_by_others()
+    neighbours.peek().is_none() || neighbours.all(|source| source.known == count) || content.swarm.is_replicated()
 }

@@ -157,6 +157,7 @@ struct Node {
     last_progress: Time,
     last_request: Time,
     next_peers: Time,
+    next_review: Time,
     completed_at: Option<Time>,
     committing: bool,
     finishing: bool,
@@ -193,13 +194,13 @@ impl Node {
         let content = self.content.as_ref();
         let swarm = content.and_then(|content| content.swarm.deadline());
         let press = content.and_then(|content| content.press.as_ref()?.deadline());
-        let review = self.clock.now() + REVIEW_EVERY;
-        [swarm, press, self.candidates.deadline()].into_iter().flatten().fold(review, Time::min)
+        [swarm, press, self.candidates.deadline()].into_iter().flatten().fold(self.next_review, Time::min)
     }
 
     /// Something may be due. True when the node may leave.
     fn on_time(&mut self) -> Result<bool, NodeError> {
         let now = self.clock.now();
+        self.next_review = now + REVIEW_EVERY;
         self.tell_swarm(Input::Tick);
         self.print()?;
         self.commit_if_due();

@@ -82,6 +82,7 @@ impl Node {
             last_progress: Time::ZERO,
             last_request: Time::ZERO,
             next_peers: Time::ZERO,
+            next_review: Time::ZERO,
             completed_at: None,
             committing: false,
             finishing: false,

@@ -122,12 +122,6 @@ impl Swarm {
         self.first_pass.as_ref().map(FirstPass::len)
     }
 
-    /// Whether every chunk that this machine holds is with another source too, so that nobody would miss this machine.
-    #[must_use]
-    pub fn is_held_by_others(&self) -> bool {
-        self.have().iter().all(|chunk| self.board.copies(chunk) > 0)
-    }
-
     /// Where the content stands.
     #[must_use]
     pub fn phase(&self) -> Phase {

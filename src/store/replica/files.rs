@@ -195,7 +195,8 @@ impl Files {
                 return Ok(file);
             }
             let opened = match place {
-                Place::Partial => self.reopen_partial(entry),
+                // Renamed already, and not yet counted as final.
+                Place::Partial => self.reopen_partial(entry).or_else(|gone| self.open_final(entry).map_err(|_| gone)),
                 Place::Absent | Place::Found | Place::Final => self.open_final(entry),
             };
             if self.place(entry) == place {
