@@ -92,27 +92,30 @@ impl Bitfield {
     /// Whether `chunk` is in the set.
     #[must_use]
     pub fn contains(&self, chunk: ChunkId) -> bool {
-        self.words[chunk.as_usize() / 64] >> (chunk.as_usize() % 64) & 1 == 1
+        self.words[chunk.as_usize() / 64] & bit(chunk) != 0
     }
 
     /// Adds `chunk`; false when it was there already.
+    ///
+    /// Returns early on purpose: with thin LTO, rustc 1.95 drops the update of `held` from a form without branches
+    /// (`held += u32::from(new)`), so that a release build never became complete while every test of the development build passed.
     pub fn insert(&mut self, chunk: ChunkId) -> bool {
-        let bit = 1 << (chunk.as_usize() % 64);
-        let word = &mut self.words[chunk.as_usize() / 64];
-        let new = *word & bit == 0;
-        *word |= bit;
-        self.held += u32::from(new);
-        new
+        if self.contains(chunk) {
+            return false;
+        }
+        self.words[chunk.as_usize() / 64] |= bit(chunk);
+        self.held += 1;
+        true
     }
 
     /// Takes `chunk` out; false when it was not there.
     pub fn remove(&mut self, chunk: ChunkId) -> bool {
-        let bit = 1 << (chunk.as_usize() % 64);
-        let word = &mut self.words[chunk.as_usize() / 64];
-        let had = *word & bit != 0;
-        *word &= !bit;
-        self.held -= u32::from(had);
-        had
+        if !self.contains(chunk) {
+            return false;
+        }
+        self.words[chunk.as_usize() / 64] &= !bit(chunk);
+        self.held -= 1;
+        true
     }
 
     /// Number of chunks in the set.
@@ -171,6 +174,11 @@ fn ones(layout: Layout, words: impl Iterator<Item = u64>) -> impl Iterator<Item 
             layout.chunk(u32::try_from(i).ok()? * 64 + bit)
         })
     })
+}
+
+/// The bit of a chunk in its word.
+const fn bit(chunk: ChunkId) -> u64 {
+    1 << (chunk.index() % 64)
 }
 
 /// The bits of the last word that belong to chunks.
