@@ -69,7 +69,8 @@ impl Node {
         }
         if let Some(stored) = &self.stored
             && stored.manifest.id() != id
-            && stored.endorsements.iter().any(|ours| ours.time >= endorsement.time)
+            // Times are whole seconds: of two in one second, the one that is published now is not the older.
+            && stored.endorsements.iter().any(|ours| ours.time > endorsement.time)
         {
             return;
         }
