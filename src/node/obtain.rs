@@ -64,7 +64,7 @@ impl Node {
     pub(super) fn consider(&mut self, source: SourceId, endorsement: Endorsement) {
         let id = endorsement.content;
         let offered = self.links.link(source).is_some_and(|link| link.offers.iter().any(|offer| offer.id == id));
-        if !offered || !matches!(self.seek, Seek::Waiting | Seek::Obtaining) {
+        if !offered || matches!(self.seek, Seek::Done) {
             return;
         }
         if let Some(stored) = &self.stored
@@ -146,7 +146,14 @@ impl Node {
 
     /// The destination is ready: the content begins.
     pub(super) fn on_ready(&mut self, outcome: Result<Ready, StoreError>) -> Result<(), NodeError> {
-        let Ready { manifest, proofs, replica, have } = outcome?;
+        let Ready { manifest, mut proofs, replica, have } = outcome?;
+        // Nobody endorses twice, so those that came while the destination was made ready are taken now.
+        for endorsement in std::mem::take(&mut self.endorsements) {
+            let bytes = endorsement.to_bytes();
+            if endorsement.content == manifest.id() && proofs.endorse(endorsement).unwrap_or(false) {
+                replica.add_endorsement(&bytes)?;
+            }
+        }
         let (config, seed) = (self.swarm_config(), self.rng.u64(..));
         self.adopt(Content::new(manifest, proofs, have, Tree::Replica(replica), config, seed));
         if let Some((source, press)) = self.copy.take() {
