@@ -8,7 +8,7 @@
 //! Not here: what is tested (`transfer.rs`, `faults.rs`, `namespaces.rs`).
 
 // Each test program uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 pub(crate) mod compare;
 pub(crate) mod node;

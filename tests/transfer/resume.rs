@@ -42,13 +42,18 @@ fn a_peer_killed_half_way_fetches_only_the_rest() {
 
     let end = stage.pull(&stage.path("copy"), &[seeder.address()], &["--exit-complete"]).ends_with(0);
     assert_equal(tree.path(), &stage.path("copy"));
-    // Of what had come, only chunks on their way into the journal may be lost: 2 % of the content, as the README's bound for a
-    // content of this size would allow everything.
-    let kept = end.total("bytes_kept");
-    assert!(kept >= total / 2 - total / 50, "only {kept} of {total} bytes were kept of a half");
-    assert_eq!(kept + end.total("received"), total);
+    // Of the half, a twentieth may be headers of datagrams and what was sent twice. The largest window, 32 chunks, was on its way,
+    // and as much was here and not yet written. This is far below the bound of 64 MiB, which a content of this size could
+    // not show.
+    let (kept, on_the_way) = (end.total("bytes_kept"), 2 * 32 * (64 << 10));
+    assert!(kept >= total / 2 * 19 / 20 - on_the_way, "only {kept} of {total} bytes were kept of a half");
+    let fetched = end.total("received");
+    assert!(
+        kept + fetched <= total + on_the_way,
+        "{fetched} bytes were fetched beside {kept} that were kept of {total}"
+    );
     let sent = seeder.interrupt().total("uploaded");
-    assert!(sent <= total + total / 50, "{sent} bytes were sent for {total}");
+    assert!(sent <= total + on_the_way, "{sent} bytes were sent for {total}");
 }
 
 #[test]
