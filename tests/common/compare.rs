@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes that a copy of a file may occupy beyond its source: holes are kept in windows of 64 KiB, so data that lies alone occupies up to
@@ -90,9 +90,9 @@ fn facts_of(path: &Path, metadata: &Metadata) -> Facts {
     Facts { kind, mode: metadata.mode() & 0o777, mtime: (metadata.mtime(), metadata.mtime_nsec()) }
 }
 
+/// Fifos, sockets and devices.
 fn is_special(metadata: &Metadata) -> bool {
-    let kind = metadata.file_type();
-    kind.is_fifo() || kind.is_socket() || kind.is_char_device() || kind.is_block_device()
+    !(metadata.is_file() || metadata.is_dir() || metadata.is_symlink())
 }
 
 /// Bytes on the disk; the system counts them in units of 512.
