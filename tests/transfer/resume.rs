@@ -22,7 +22,7 @@ fn a_complete_copy_fetches_nothing_again() {
     let again = pull();
     assert_eq!((again.total("received"), again.total("bytes_kept")), (0, first.total("bytes_total")));
     assert_equal(tree.path(), &stage.path("copy"));
-    assert_eq!(seeder.interrupt().total("uploaded"), first.total("uploaded") + first.total("bytes_total"));
+    assert!(seeder.interrupt().total("uploaded") <= first.total("bytes_total"), "something was sent twice");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn new_modes_and_times_of_a_source_cost_no_bytes() {
 fn only_what_changed_in_a_source_is_fetched() {
     let stage = Stage::new();
     let mut tree = Tree::new(stage.path("source"), 25);
-    tree.file("a", 6 << 20);
+    tree.file("a", 14 << 20);
     tree.file("b", 2 << 20);
     let pull = |seeder: &Node| stage.pull(&stage.path("copy"), &[seeder.address()], &["--exit-complete"]).ends_with(0);
     let seeder = stage.seed(tree.path(), &[]);
@@ -129,8 +129,9 @@ fn only_what_changed_in_a_source_is_fetched() {
     tree.file("b", 2 << 20);
     let end = pull(&stage.seed(tree.path(), &[]));
     assert_equal(tree.path(), &stage.path("copy"));
+    // Until a peer has told what it holds, its publisher may send it something else first.
     let received = end.total("received");
-    assert!((2 << 20..3 << 20).contains(&received), "{received} bytes came for a file of 2 MiB");
+    assert!((2 << 20..5 << 20).contains(&received), "{received} bytes came for a file of 2 MiB");
 }
 
 #[test]
