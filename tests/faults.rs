@@ -262,12 +262,14 @@ fn a_closed_standard_output_does_not_end_a_transfer() {
 
 #[test]
 fn a_publisher_of_another_content_is_dropped_alone() {
-    let (stage, tree) = stage_with_tree(12);
+    let (stage, mut tree) = stage_with_tree(12);
+    tree.file("large", 4 << 20);
     let mut other = Tree::new(stage.path("other"), 99);
     other.files(5, 10_000);
     let seeder = stage.seed(tree.path(), &[]);
-    // It waits until the first content is known, so that the other one comes too late whatever happens.
-    let relay = Relay::to(seeder.address(), 64 << 10);
+    // It is held in the middle of the first content, so that the other one comes too late whatever happens. A quarter of it is far more
+    // than handshake, manifest and probes for the largest datagram need.
+    let relay = Relay::to(seeder.address(), 1 << 20);
     let peer = stage.pull(&stage.path("copy"), &[relay.address()], &[]);
     peer.event("manifest");
     let mut command = stage.command(ANY_PORT);
