@@ -9,6 +9,7 @@ use quinn::SendStream;
 use tokio::sync::oneshot;
 
 use super::press::Press;
+use super::prove::Found;
 use super::snapshot::Snapshot;
 use crate::bitfield::Bitfield;
 use crate::chunk::ChunkId;
@@ -66,6 +67,8 @@ pub(super) struct Content {
     pub(super) fetching: BTreeMap<(SourceId, ChunkId), oneshot::Sender<()>>,
     /// Chunks that came before their proof, with the moment of their coming.
     pub(super) unproven: Vec<(Time, super::download::Hashed)>,
+    /// Chunks that may lie in the destination.
+    pub(super) found: Found,
     /// Counters of what went and came.
     pub(super) snapshot: Snapshot,
 }
@@ -104,6 +107,7 @@ impl Content {
             next_request: 0,
             fetching: BTreeMap::new(),
             unproven: Vec::new(),
+            found: Found::new(Bitfield::none(layout)),
             snapshot,
         }
     }

@@ -49,6 +49,14 @@ impl Node {
             }
             return;
         }
+        if !self.hold(source, chunk, exact) {
+            self.ask_neighbour(source, chunk, exact);
+        }
+    }
+
+    /// Asks a neighbour for a chunk.
+    pub(super) fn ask_neighbour(&mut self, source: SourceId, chunk: ChunkId, exact: bool) {
+        let Some(content) = &mut self.content else { return };
         let Some(link) = self.links.link(source) else { return };
         let request = Request { content: OUR_INDEX, chunk: chunk.index(), ranges: Ranges::WHOLE, exact };
         let (cancel, cancelled) = oneshot::channel::<()>();
@@ -77,6 +85,9 @@ impl Node {
     pub(super) fn cancel(&mut self, source: SourceId, asked: ChunkId) {
         if let Some(content) = &mut self.content {
             content.fetching.remove(&(source, asked));
+            if content.found.cancel(source, asked) {
+                self.tell_joined(source, Input::Refused { source, asked });
+            }
         }
     }
 
@@ -221,6 +232,7 @@ impl Node {
         if let Some(content) = &mut self.content
             && !content.swarm.have().contains(chunk)
         {
+            content.found.forget(chunk);
             let len = content.manifest.layout().len(chunk);
             let snapshot = &mut content.snapshot;
             snapshot.chunks_done += 1;

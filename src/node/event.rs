@@ -45,6 +45,8 @@ pub(super) enum Event {
     UploadEnded { source: SourceId, request: RequestId, chunk: ChunkId, outcome: Result<(), UploadError> },
     /// The background hashed these chunks.
     Background(Result<Vec<(ChunkId, Digest)>, StoreError>),
+    /// A chunk that lay in the destination was read; whether it matches its signed digest.
+    Proved { chunk: ChunkId, outcome: Result<bool, StoreError> },
     /// A group of files became final, or could not.
     Committed(Result<(), StoreError>),
     /// Everything is final and durable, or could not be made so.

@@ -74,8 +74,9 @@ impl Node {
 
     /// Reads everything back from the final files and compares it with the signed digests.
     fn read_back(&mut self) {
-        let Some(content) = &self.content else { return };
         self.verifying = true;
+        self.report_progress();
+        let Some(content) = &self.content else { return };
         let (tree, layout) = (content.tree.clone(), content.manifest.layout());
         let digests: Vec<_> = layout.chunks().map(|chunk| content.proofs.digest(chunk)).collect();
         let (events, pool) = (self.events.clone(), self.pool.clone());

@@ -111,6 +111,7 @@ impl Node {
             }
             self.on_proof(source, outcome)?;
         }
+        self.prove();
         self.review_unproven()
     }
 

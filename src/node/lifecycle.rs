@@ -27,6 +27,7 @@ impl Node {
     pub(super) fn review(&mut self) -> Result<bool, NodeError> {
         let now = self.clock.now();
         self.review_unproven()?;
+        self.review_held();
         if self.content.is_none() {
             return self.review_seek(now).map(|()| false);
         }

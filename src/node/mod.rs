@@ -21,6 +21,7 @@ mod lifecycle;
 mod links;
 mod obtain;
 mod press;
+mod prove;
 mod publish;
 mod report;
 mod serve;
@@ -259,6 +260,7 @@ impl Node {
                 self.on_upload_ended(source, request, chunk, outcome)?;
             }
             Event::Background(outcome) => self.on_background(outcome)?,
+            Event::Proved { chunk, outcome } => self.on_proved(chunk, outcome)?,
             Event::Committed(outcome) => self.on_committed(outcome)?,
             Event::Finished(outcome) => self.on_finished(outcome)?,
             Event::ReadBack(outcome) => self.on_read_back(outcome)?,

@@ -18,6 +18,7 @@ use super::Node;
 use super::content::{Content, Tree};
 use super::error::NodeError;
 use super::event::Event;
+use super::prove::Found;
 use super::publish::hash_range;
 use super::report::Report;
 use crate::bitfield::Bitfield;
@@ -57,6 +58,8 @@ pub(super) struct Ready {
     proofs: Proofs,
     replica: Arc<Replica>,
     have: Bitfield,
+    /// Chunks that may be here too, once there are digests to compare them with.
+    found: Bitfield,
 }
 
 impl Node {
@@ -64,12 +67,13 @@ impl Node {
     pub(super) fn consider(&mut self, source: SourceId, endorsement: Endorsement) {
         let id = endorsement.content;
         let offered = self.links.link(source).is_some_and(|link| link.offers.iter().any(|offer| offer.id == id));
-        if !offered || !matches!(self.seek, Seek::Waiting | Seek::Obtaining) {
+        if !offered || matches!(self.seek, Seek::Done) {
             return;
         }
         if let Some(stored) = &self.stored
             && stored.manifest.id() != id
-            && stored.endorsements.iter().any(|ours| ours.time >= endorsement.time)
+            // Times are whole seconds: of two in one second, the one that is published now is not the older.
+            && stored.endorsements.iter().any(|ours| ours.time > endorsement.time)
         {
             return;
         }
@@ -145,9 +149,18 @@ impl Node {
 
     /// The destination is ready: the content begins.
     pub(super) fn on_ready(&mut self, outcome: Result<Ready, StoreError>) -> Result<(), NodeError> {
-        let Ready { manifest, proofs, replica, have } = outcome?;
+        let Ready { manifest, mut proofs, replica, have, found } = outcome?;
+        // Nobody endorses twice, so those that came while the destination was made ready are taken now.
+        for endorsement in std::mem::take(&mut self.endorsements) {
+            let bytes = endorsement.to_bytes();
+            if endorsement.content == manifest.id() && proofs.endorse(endorsement).unwrap_or(false) {
+                replica.add_endorsement(&bytes)?;
+            }
+        }
         let (config, seed) = (self.swarm_config(), self.rng.u64(..));
-        self.adopt(Content::new(manifest, proofs, have, Tree::Replica(replica), config, seed));
+        let mut content = Content::new(manifest, proofs, have, Tree::Replica(replica), config, seed);
+        content.found = Found::new(found);
+        self.adopt(content);
         if let Some((source, press)) = self.copy.take() {
             self.copy_from(source, press);
         }
@@ -229,18 +242,21 @@ pub(super) fn make_ready(
         let _ = proofs.insert_batch(&batch);
     }
     let tree = Tree::Replica(Arc::clone(&replica));
-    for chunk in begun.unproven.iter() {
-        let found = hash_range(&tree, manifest.layout().range(chunk));
-        if found.is_ok_and(|digest| proofs.check(chunk, &digest) == Check::Proven) {
+    let mut found = begun.unproven;
+    for chunk in found.clone().iter().filter(|chunk| proofs.known().contains(*chunk)) {
+        found.remove(chunk);
+        let digest = hash_range(&tree, manifest.layout().range(chunk));
+        if digest.is_ok_and(|digest| proofs.check(chunk, &digest) == Check::Proven) {
             replica.confirm(chunk)?;
         }
     }
-    // A chunk whose proof is lost cannot be shown to others: it is fetched again.
+    // A chunk whose proof is lost cannot be shown to others until it is proved again.
     let mut have = replica.have();
     for chunk in have.clone().iter().filter(|chunk| !proofs.known().contains(*chunk)) {
         have.remove(chunk);
+        found.insert(chunk);
     }
-    Ok(Ready { manifest, proofs, replica, have })
+    Ok(Ready { manifest, proofs, replica, have, found })
 }
 
 /// Refuses a content with symlinks that lead outside it, as a publisher would.

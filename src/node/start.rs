@@ -115,8 +115,14 @@ impl Node {
                 overlap(&src, &dst)?;
                 let Walked { manifest, proofs, source, press } = self.walk(src).await?;
                 self.open(dst).await?;
-                let endorsements = proofs.endorsements().cloned().collect();
-                self.stored = Some(Stored { manifest, endorsements, batches: Vec::new() });
+                let mut endorsements: Vec<Endorsement> = proofs.endorsements().cloned().collect();
+                let mut batches = Vec::new();
+                // What an earlier run proved about the same content need not be copied again.
+                if let Some(stored) = self.stored.take().filter(|stored| stored.manifest.id() == manifest.id()) {
+                    endorsements.extend(stored.endorsements);
+                    batches = stored.batches;
+                }
+                self.stored = Some(Stored { manifest, endorsements, batches });
                 self.copy = Some((source, press));
                 self.take_stored();
             }

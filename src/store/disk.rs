@@ -3,19 +3,21 @@
 //! Positioned calls need no lock and no seek, so several threads fill one file at a time. A call may do less than it
 //! was asked or be interrupted; these do all or say why not.
 //!
-//! Invariant: after a successful write the range reads back as the data, whatever lay there before; where the data is
-//! zero over whole aligned windows the file keeps (or gets) a hole.
+//! Invariant: after a successful write the range reads back as the data, whatever lay there before; zeros leave a hole
+//! where one is, and make one over whole aligned windows.
 //!
 //! Not here: making anything durable (`replica/commit`).
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, SeekFrom, fallocate, seek};
 use rustix::io::{Errno, pread, pwrite, retry_on_intr};
 
-/// Zeros are left out in windows of this many bytes, aligned in the file: the unit of allocation of the common file
-/// systems is 4 KiB to 64 KiB, so a smaller hole would save nothing on some of them and fragment the file on all.
+/// Zeros are looked for in windows of this many bytes, aligned in the file, and holes are made of whole ones only: the
+/// unit of allocation of the common file systems is 4 KiB to 64 KiB, so a smaller hole would save nothing on some of them
+/// and fragment the file on all.
 pub(super) const HOLE_UNIT: u64 = 64 << 10;
 
 /// Fills `buf` from `offset`; the file being shorter is `UnexpectedEof`.
@@ -44,7 +46,8 @@ pub(super) fn write_all_at(file: impl AsFd, mut offset: u64, mut data: &[u8]) ->
     Ok(())
 }
 
-/// Writes `data` at `offset`, with holes for the aligned windows of it that are all zero.
+/// Writes `data` at `offset`, within the file's length. Zeros are written only where there is no hole and none can be made:
+/// a chunk begins and ends anywhere in a file, so a hole that many of them share must outlive the zeros of each.
 pub(super) fn write_sparse_at(file: impl AsFd, offset: u64, data: &[u8]) -> io::Result<()> {
     let file = file.as_fd();
     let mut done = 0;
@@ -52,7 +55,7 @@ pub(super) fn write_sparse_at(file: impl AsFd, offset: u64, data: &[u8]) -> io::
         let (zero, len) = run(offset + done as u64, &data[done..]);
         let part = &data[done..done + len];
         if zero {
-            punch(file, offset + done as u64, part)?;
+            write_zeros(file, offset + done as u64, part)?;
         } else {
             write_all_at(file, offset + done as u64, part)?;
         }
@@ -77,7 +80,8 @@ pub(super) fn equals_at(file: impl AsFd, offset: u64, data: &[u8]) -> io::Result
     Ok(true)
 }
 
-/// The longest stretch at the front of `data` that is either all holes or all to be written: (is it holes, its length).
+/// The longest stretch at the front of `data` whose windows, or parts of windows, are either all zero or all not: (is it
+/// zero, its length).
 fn run(offset: u64, data: &[u8]) -> (bool, usize) {
     let mut len = 0;
     let mut zero = None;
@@ -85,8 +89,8 @@ fn run(offset: u64, data: &[u8]) -> (bool, usize) {
         let at = offset + len as u64;
         let to_edge = usize::try_from(HOLE_UNIT - at % HOLE_UNIT).expect("at most 64 KiB");
         let window = to_edge.min(data.len() - len);
-        let hole = window as u64 == HOLE_UNIT && is_zero(&data[len..len + window]);
-        if *zero.get_or_insert(hole) != hole {
+        let is_zero = is_zero(&data[len..len + window]);
+        if *zero.get_or_insert(is_zero) != is_zero {
             break;
         }
         len += window;
@@ -98,6 +102,37 @@ fn run(offset: u64, data: &[u8]) -> (bool, usize) {
 /// difference.
 fn is_zero(data: &[u8]) -> bool {
     data.first().is_none_or(|first| *first == 0) && data.get(1..).is_none_or(|rest| *rest == data[..rest.len()])
+}
+
+/// Makes the range read as zeros. Where a hole is nothing is done; what was data becomes holes in whole windows.
+fn write_zeros(file: BorrowedFd<'_>, offset: u64, zeros: &[u8]) -> io::Result<()> {
+    let (end, mut at) = (offset + zeros.len() as u64, offset);
+    let part = |from: u64, to: u64| &zeros[..usize::try_from(to - from).expect("within a buffer")];
+    while let Some(data) = next_data(file, at, end) {
+        let (first, last) = (data.start.next_multiple_of(HOLE_UNIT), data.end / HOLE_UNIT * HOLE_UNIT);
+        if first < last {
+            write_all_at(file, data.start, part(data.start, first))?;
+            punch(file, first, part(first, last))?;
+            write_all_at(file, last, part(last, data.end))?;
+        } else {
+            write_all_at(file, data.start, part(data.start, data.end))?;
+        }
+        at = data.end;
+    }
+    Ok(())
+}
+
+/// The next range at or after `at` that is no hole; what a file system does not tell counts as data.
+fn next_data(file: BorrowedFd<'_>, at: u64, end: u64) -> Option<Range<u64>> {
+    // These move the file's own position, which positioned reads and writes do not use.
+    let start = match seek(file, SeekFrom::Data(at)) {
+        Ok(start) => start,
+        // No data from there on.
+        Err(Errno::NXIO) => return None,
+        Err(_) => at,
+    };
+    let stop = seek(file, SeekFrom::Hole(start)).unwrap_or(end).min(end);
+    (start < stop).then_some(start..stop)
 }
 
 /// Makes a hole; file systems that have none get the zeros.
@@ -129,16 +164,41 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_aligned_windows_become_holes() {
+    fn data_is_cut_where_zeros_begin_and_end() {
         let unit = usize::try_from(HOLE_UNIT).unwrap();
         let data = vec![0; 3 * unit];
         assert_eq!(run(0, &data), (true, 3 * unit));
-        assert_eq!(run(1, &data), (false, unit - 1));
-        assert_eq!(run(HOLE_UNIT, &data[..unit - 1]), (false, unit - 1));
+        assert_eq!(run(1, &data[..unit]), (true, unit));
         let mut mixed = data;
         mixed[unit] = 1;
         assert_eq!(run(0, &mixed), (true, unit));
         assert_eq!(run(HOLE_UNIT, &mixed[unit..]), (false, unit));
+    }
+
+    #[test]
+    fn a_hole_outlives_zeros_that_come_in_parts_smaller_than_a_window() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 20).unwrap();
+        // Data at the front makes a page that the first zeros share.
+        write_sparse_at(&file, 0, &[1; 500]).unwrap();
+        let before = file.metadata().unwrap().blocks();
+        for start in (500..1 << 20).step_by(1000) {
+            let len = 1000.min((1 << 20) - start);
+            write_sparse_at(&file, start as u64, &vec![0; len]).unwrap();
+        }
+        assert_eq!(file.metadata().unwrap().blocks(), before);
+        assert!(equals_at(&file, 500, &vec![0; (1 << 20) - 500]).unwrap());
+    }
+
+    #[test]
+    fn zeros_over_data_become_holes_in_whole_aligned_windows_only() {
+        let file = tempfile::tempfile().unwrap();
+        write_all_at(&file, 0, &[1; 4 << 16]).unwrap();
+        write_sparse_at(&file, 1, &[0; (3 << 16) - 2]).unwrap();
+        let data = |at, end| next_data(file.as_fd(), at, end);
+        assert_eq!((data(0, 4 << 16), data(HOLE_UNIT, 4 << 16)), (Some(0..1 << 16), Some(2 << 16..4 << 16)));
+        assert!(equals_at(&file, 1, &[0; (3 << 16) - 2]).unwrap());
+        assert!(equals_at(&file, (3 << 16) - 1, &[1; (1 << 16) + 1]).unwrap());
     }
 
     #[test]
