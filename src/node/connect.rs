@@ -62,9 +62,14 @@ impl Node {
         }
     }
 
+    /// How many addresses may be dialled now.
+    pub(super) fn neighbours_wanted(&self) -> usize {
+        DIAL_TARGET.saturating_sub(self.links.len() + self.dialling)
+    }
+
     /// Dials as many due addresses as neighbours are wanted.
     pub(super) fn dial_due(&mut self) {
-        let wanted = DIAL_TARGET.saturating_sub(self.links.len() + self.dialling);
+        let wanted = self.neighbours_wanted();
         if wanted == 0 {
             return;
         }
@@ -152,7 +157,7 @@ impl Node {
             }
             Admission::Duplicate => {
                 link::close(&greeted.connection, Reason::Duplicate, "a second connection to the same peer");
-                return self.candidates.connected(address);
+                return self.candidates.connected(address, now);
             }
             Admission::Full => {
                 // Whoever finds no room here learns where else to ask.
@@ -162,7 +167,7 @@ impl Node {
             }
         }
         self.candidates.add(address, Origin::Gossip, now);
-        self.candidates.connected(address);
+        self.candidates.connected(address, now);
         self.welcome(greeted, address);
     }
 

@@ -33,13 +33,15 @@ impl Node {
         if self.finished {
             return Ok(self.may_leave(now));
         }
-        let missing = self.content.as_ref().map_or(0, |content| content.swarm.have().missing().count());
+        let (total, held) = self.content.as_ref().map_or((0, 0), |content| {
+            let have = content.swarm.have();
+            (have.layout().count(), have.len())
+        });
+        let missing = total - held;
         if let Some(limit) = self.config.transfer_idle_timeout
             && missing > 0
             && now - self.last_progress > limit
         {
-            let total = self.content.as_ref().map_or(0, |content| content.manifest.layout().count());
-            let missing = u32::try_from(missing).unwrap_or(u32::MAX);
             return Err(NodeError::Incomplete { waited: limit, missing, total });
         }
         Ok(false)
