@@ -9,11 +9,12 @@ use std::time::Duration;
 use super::error::NodeError;
 use super::obtain::Seek;
 use super::report::Report;
+use super::serve::refuse;
 use super::snapshot::{Phase, Snapshot};
 use super::{Inbox, Node};
-use crate::swarm;
+use crate::swarm::{self, Input};
 use crate::units::Time;
-use crate::wire::{Message, Reason};
+use crate::wire::{Message, Reason, Refusal};
 
 /// With `exit_complete`, how long a complete node waits for others to hold what it holds.
 const LINGER_MAX: Duration = Duration::from_secs(10);
@@ -87,9 +88,10 @@ impl Node {
     /// Takes no more requests and lets uploads under way end, within a bound.
     pub(super) async fn drain(&mut self, inbox: &mut Inbox) {
         self.leaving = true;
-        let uploads = |node: &Self| node.content.as_ref().map_or(0, |content| content.swarm.uploads().0);
+        self.drive();
+        self.refuse_waiting();
         let work = async {
-            while uploads(self) > 0 {
+            while self.uploads_under_way() > 0 {
                 let event = tokio::select! {
                     Some(event) = inbox.events.recv() => self.on_event(event),
                     Some((source, event)) = inbox.links.recv() => self.on_link_event(source, event),
@@ -103,6 +105,19 @@ impl Node {
         };
         // Whoever is served more slowly than this asks somebody else.
         let _ = tokio::time::timeout(DRAIN_MAX, work).await;
+    }
+
+    /// Refuses the requests that wait: nobody carries out what the swarm asks for any more, so none of them would ever begin.
+    fn refuse_waiting(&mut self) {
+        let waiting = self.content.as_mut().map(|content| std::mem::take(&mut content.requests)).unwrap_or_default();
+        for (request, waiting) in waiting {
+            refuse(waiting.send, Refusal::Busy);
+            self.tell_swarm(Input::Withdrawn { request });
+        }
+    }
+
+    fn uploads_under_way(&self) -> usize {
+        self.content.as_ref().map_or(0, |content| content.swarm.uploads().0)
     }
 
     /// Tells the neighbours that we leave.

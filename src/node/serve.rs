@@ -156,7 +156,7 @@ impl Node {
 }
 
 /// Refuses a request; whoever asked may be gone, which is as good.
-fn refuse(mut send: SendStream, reason: Refusal) {
+pub(super) fn refuse(mut send: SendStream, reason: Refusal) {
     tokio::spawn(async move {
         let _ = frames::write(&mut send, &Answer::Rejected { reason }).await;
         let _ = send.finish();
