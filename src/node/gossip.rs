@@ -164,7 +164,8 @@ impl Node {
                         if let Some(replica) = content.replica() {
                             replica.add_endorsement(&endorsement.to_bytes())?;
                         }
-                        for link in self.links.joined_mut() {
+                        // Also to those who are about to join: batches of this key, which they get then, mean nothing without it.
+                        for (_, link) in self.links.iter() {
                             tell_endorsements(link, [endorsement.clone()]);
                         }
                     }

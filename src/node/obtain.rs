@@ -21,12 +21,15 @@ use super::event::Event;
 use super::publish::hash_range;
 use super::report::Report;
 use crate::bitfield::Bitfield;
-use crate::manifest::{Check, ContentId, Endorsement, Entries, Manifest, Proofs, SignedBatch};
+use crate::manifest::{Check, ContentId, Endorsement, Entries, Manifest, PROOF_KEYS_MAX, Proofs, SignedBatch};
 use crate::net::{ObtainError, obtain};
 use crate::store::{Names, NewContent, Opened, Replica, StoreError, SymlinkPolicy};
 use crate::swarm::SourceId;
 use crate::units::Bytes;
 use crate::wire::Wants;
+
+/// Endorsements remembered before there is a content: as many as a content may have keys, for a few contents.
+const ENDORSEMENTS_MAX: usize = 4 * PROOF_KEYS_MAX;
 
 /// A content that the destination holds from an earlier run, with endorsements that still hold.
 #[derive(Debug)]
@@ -64,7 +67,7 @@ impl Node {
     pub(super) fn consider(&mut self, source: SourceId, endorsement: Endorsement) {
         let id = endorsement.content;
         let offered = self.links.link(source).is_some_and(|link| link.offers.iter().any(|offer| offer.id == id));
-        if !offered || !matches!(self.seek, Seek::Waiting | Seek::Obtaining) {
+        if !offered {
             return;
         }
         if let Some(stored) = &self.stored
@@ -73,7 +76,8 @@ impl Node {
         {
             return;
         }
-        if !self.endorsements.contains(&endorsement) {
+        // Also while the destination is being made ready: nobody says it again, and batches of its key would never count.
+        if self.endorsements.len() < ENDORSEMENTS_MAX && !self.endorsements.contains(&endorsement) {
             self.endorsements.push(endorsement);
         }
         if matches!(self.seek, Seek::Waiting) {
@@ -145,7 +149,13 @@ impl Node {
 
     /// The destination is ready: the content begins.
     pub(super) fn on_ready(&mut self, outcome: Result<Ready, StoreError>) -> Result<(), NodeError> {
-        let Ready { manifest, proofs, replica, have } = outcome?;
+        let Ready { manifest, mut proofs, replica, have } = outcome?;
+        for endorsement in std::mem::take(&mut self.endorsements) {
+            let bytes = endorsement.to_bytes();
+            if proofs.endorse(endorsement).unwrap_or(false) {
+                replica.add_endorsement(&bytes)?;
+            }
+        }
         let (config, seed) = (self.swarm_config(), self.rng.u64(..));
         self.adopt(Content::new(manifest, proofs, have, Tree::Replica(replica), config, seed));
         if let Some((source, press)) = self.copy.take() {
