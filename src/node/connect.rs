@@ -155,9 +155,13 @@ impl Node {
                 link::close(&greeted.connection, Reason::SelfConnect, "this is ourselves");
                 return self.candidates.bar(address, now);
             }
-            Admission::Duplicate => {
+            Admission::Duplicate(older) => {
                 link::close(&greeted.connection, Reason::Duplicate, "a second connection to the same peer");
-                return self.candidates.connected(address, now);
+                self.candidates.connected(address, now);
+                if !self.links.link_mut(older).is_some_and(|link| link.add_alias(address)) {
+                    self.candidates.failed(address, now, &mut self.rng);
+                }
+                return;
             }
             Admission::Full => {
                 // Whoever finds no room here learns where else to ask.
@@ -179,6 +183,7 @@ impl Node {
             return link::close(&greeted.connection, Reason::Protocol, "no certificate");
         };
         if self.banned.contains(&identity) {
+            self.candidates.bar(address, self.clock.now());
             return link::close(&greeted.connection, Reason::BadChunks, "banned for this run");
         }
         let (connection, hello, dialled) = (greeted.connection.clone(), greeted.hello.clone(), greeted.dialled);
@@ -193,6 +198,7 @@ impl Node {
                 hello,
                 identity,
                 address,
+                aliases: Vec::new(),
                 dialled,
                 offers,
                 theirs: None,
@@ -243,7 +249,9 @@ impl Node {
     /// A link is over.
     pub(super) fn on_closed(&mut self, source: SourceId, reason: &str) {
         let Some(link) = self.links.remove(source) else { return };
-        self.candidates.failed(link.address, self.clock.now(), &mut self.rng);
+        for address in link.aliases.iter().chain([&link.address]) {
+            self.candidates.failed(*address, self.clock.now(), &mut self.rng);
+        }
         if let Some(content) = &mut self.content {
             content.requests.retain(|_, request| request.source != source);
             content.fetching.retain(|(from, _), _| *from != source);
@@ -271,7 +279,6 @@ impl Node {
         let text = Text::lossy("this node follows another content");
         link.tell(&Message::Reject(Reject { content, reason: Reason::OtherContent, text }));
         tracing::info!(address = %link.address, "a neighbour follows another content");
-        self.candidates.failed(link.address, self.clock.now(), &mut self.rng);
         self.drop_link(source, Reason::OtherContent, "this node follows another content");
     }
 }

@@ -17,6 +17,8 @@ pub(super) const DIAL_TARGET: usize = 8;
 pub(super) const ACCEPT_MAX: usize = 12;
 /// Neighbours that a publisher accepts: below 16 its uplink idles in a large swarm.
 pub(super) const ACCEPT_MAX_PUBLISHER: usize = 32;
+/// Addresses remembered of one neighbour: a machine has few, and a list may name it by each.
+const ALIASES_MAX: usize = 16;
 
 /// One neighbour.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(super) struct Link {
     pub(super) identity: Identity,
     /// Where others may dial it: its address here, with the port that it listens on.
     pub(super) address: SocketAddr,
+    /// Other addresses that led to the same peer: no use to dial them while it is a neighbour.
+    pub(super) aliases: Vec<SocketAddr>,
     /// Whether we dialled it.
     pub(super) dialled: bool,
     /// The contents that it offers.
@@ -45,6 +49,16 @@ impl Link {
         if !self.control.send(message) {
             crate::net::close(&self.connection, Reason::Protocol, "control messages are not read");
         }
+    }
+
+    /// Notes that `address` leads to this neighbour too; false when there are too many to remember.
+    pub(super) fn add_alias(&mut self, address: SocketAddr) -> bool {
+        let known = self.address == address || self.aliases.contains(&address);
+        let remembered = known || self.aliases.len() < ALIASES_MAX;
+        if remembered && !known {
+            self.aliases.push(address);
+        }
+        remembered
     }
 
     /// Notes that the neighbour has the proof of these chunks.
@@ -72,8 +86,8 @@ pub(super) enum Admission {
     Replace(SourceId),
     /// It leads to ourselves.
     OurSelf,
-    /// The older connection to the same peer stays.
-    Duplicate,
+    /// This older connection to the same peer stays.
+    Duplicate(SourceId),
     /// We have as many as we want.
     Full,
 }
@@ -91,7 +105,7 @@ impl Links {
             return if older.dialled != dialled && dialled == (ours < theirs) {
                 Admission::Replace(source)
             } else {
-                Admission::Duplicate
+                Admission::Duplicate(source)
             };
         }
         if !dialled && self.by_source.len() >= most { Admission::Full } else { Admission::Keep }
