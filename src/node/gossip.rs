@@ -100,6 +100,7 @@ impl Node {
     pub(super) fn on_batches(&mut self, source: SourceId, batches: &[SignedBatch]) -> Result<(), NodeError> {
         for batch in batches {
             let Some(content) = &mut self.content else { return Ok(()) };
+            // A batch of somebody who has just left is as good as any: it was signed by a publisher.
             if let Some(link) = self.links.link_mut(source) {
                 link.mark_told(content.proofs.known(), batch.indices());
             }
@@ -230,11 +231,11 @@ impl Node {
         }
     }
 
-    /// A neighbour broke the protocol: it is cut off, and its link reports the end.
+    /// A neighbour broke the protocol: it is cut off at once, and whatever of it still waits to be looked at is not.
     pub(super) fn violation(&mut self, source: SourceId, what: &str) {
         if let Some(link) = self.links.link(source) {
             tracing::warn!(address = %link.address, identity = %link.identity, "a neighbour broke the protocol: {what}");
-            crate::net::close(&link.connection, Reason::Protocol, what);
+            self.drop_link(source, Reason::Protocol, what);
         }
     }
 }
