@@ -225,7 +225,7 @@ impl Node {
     /// A neighbour settled on a content, or has more of them.
     pub(super) fn on_offers(&mut self, source: SourceId, offers: Vec<Offer>) {
         if let Some(link) = self.links.link_mut(source) {
-            link.offers = offers;
+            link.add_offers(offers);
             link.hello.wants = Wants::Nothing;
             self.match_offers(source);
         }

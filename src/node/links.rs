@@ -9,6 +9,7 @@ use crate::bitfield::Bitfield;
 use crate::identity::Identity;
 use crate::net::ControlSender;
 use crate::swarm::SourceId;
+use crate::wire::limits::OFFERS_MAX;
 use crate::wire::{ContentIndex, Hello, Message, Offer, PeerId, Reason};
 
 /// Neighbours that a node dials for: enough for rarest-first to work (ten is best, and others dial us too).
@@ -59,6 +60,14 @@ impl Link {
             self.aliases.push(address);
         }
         remembered
+    }
+
+    /// Notes what the neighbour offers in addition; an index or a content that it named before has a new meaning now.
+    pub(super) fn add_offers(&mut self, offers: Vec<Offer>) {
+        self.offers.retain(|old| offers.iter().all(|new| new.index != old.index && new.id != old.id));
+        self.offers.extend(offers);
+        // Whoever offers more than fits in a message has forgotten its oldest.
+        self.offers.drain(..self.offers.len().saturating_sub(OFFERS_MAX));
     }
 
     /// Notes that the neighbour has the proof of these chunks.
