@@ -57,7 +57,8 @@ impl Node {
         if self.stored.is_some() && (alone || (wanted && waited > STORED_PATIENCE) || waited > limit) {
             self.take_stored();
         }
-        if !matches!(self.seek, Seek::Waiting | Seek::Obtaining) {
+        // A manifest that is on its way has limits of its own; nobody could be told that there are no peers then.
+        if !matches!(self.seek, Seek::Waiting) {
             return Ok(());
         }
         if self.refused_us && self.links.len() == 0 && self.candidates.all_listed_failed() {

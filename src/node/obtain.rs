@@ -26,7 +26,7 @@ use crate::net::{ObtainError, obtain};
 use crate::store::{Names, NewContent, Opened, Replica, StoreError, SymlinkPolicy};
 use crate::swarm::SourceId;
 use crate::units::Bytes;
-use crate::wire::Wants;
+use crate::wire::{Reason, Wants};
 
 /// Endorsements remembered before there is a content: as many as a content may have keys, for a few contents.
 const ENDORSEMENTS_MAX: usize = 4 * PROOF_KEYS_MAX;
@@ -106,7 +106,9 @@ impl Node {
             Err(error) => {
                 tracing::warn!(?source, %error, "a neighbour could not send the manifest");
                 self.seek = Seek::Waiting;
-                let next = self.links.iter().filter(|(other, _)| *other != source).find_map(|(other, link)| {
+                // It offered what it does not have, stalls, or lies; when it was a mishap, it is dialled again soon.
+                self.drop_link(source, Reason::Protocol, "it did not send the manifest that it offers");
+                let next = self.links.iter().find_map(|(other, link)| {
                     let endorsed = |id| self.endorsements.iter().any(|endorsement| endorsement.content == id);
                     link.offers.iter().find(|offer| endorsed(offer.id)).map(|offer| (other, offer.id))
                 });
