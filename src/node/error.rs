@@ -43,7 +43,7 @@ pub enum NodeError {
     },
     /// Some chunks could not be had.
     #[error(
-        "no chunk completed for {waited:?}; {missing} of {total} chunks are missing. Run the same command again to resume"
+        "nothing arrived for {waited:?}; {missing} of {total} chunks are missing. Run the same command again to resume"
     )]
     Incomplete {
         /// The transfer idle timeout.

@@ -20,6 +20,8 @@ use crate::wire::{Message, Reason, Refusal};
 const LINGER_MAX: Duration = Duration::from_secs(10);
 /// How long uploads under way may take to end when a node leaves.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// Bytes that count as news (64 KiB: somebody who sends a byte now and then does not keep a job from being given up).
+const ARRIVAL_LEN: u64 = 64 << 10;
 /// How long a node that holds a content from an earlier run waits for a newer one before it offers its own.
 const STORED_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -34,6 +36,7 @@ impl Node {
         if self.finished {
             return Ok(self.may_leave(now));
         }
+        self.notice_arrivals(now);
         let (total, held) = self.content.as_ref().map_or((0, 0), |content| {
             let have = content.swarm.have();
             (have.layout().count(), have.len())
@@ -46,6 +49,15 @@ impl Node {
             return Err(NodeError::Incomplete { waited: limit, missing, total });
         }
         Ok(false)
+    }
+
+    /// Bytes that arrive are progress: on a slow line a large chunk takes longer than any patience.
+    fn notice_arrivals(&mut self, now: Time) {
+        let arrived = self.budget.arrived() / ARRIVAL_LEN;
+        if self.arrivals != arrived {
+            self.arrivals = arrived;
+            self.last_progress = now;
+        }
     }
 
     /// Without a content: takes the stored one when its time has come, or gives up.

@@ -157,6 +157,8 @@ struct Node {
 
     started: Time,
     last_progress: Time,
+    /// What had arrived when it was looked at last.
+    arrivals: u64,
     last_request: Time,
     next_review: Time,
     next_peers: Time,

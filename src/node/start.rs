@@ -80,6 +80,7 @@ impl Node {
             copy: None,
             started: Time::ZERO,
             last_progress: Time::ZERO,
+            arrivals: 0,
             last_request: Time::ZERO,
             next_review: Time::ZERO,
             next_peers: Time::ZERO,
