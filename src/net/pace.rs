@@ -1,8 +1,7 @@
 //! Pace: how many control messages a neighbour may send.
 //!
 //! Every message costs the node a decision and some cost a walk over all chunks, so the number of them is bounded like their
-//! length. Two buckets: one for news, which comes all the time, and one for the rest, which comes when a neighbour joins or
-//! something rare happens. A bucket holds what gathers while a path or this machine stands still for as long as a connection can,
+//! length. Three buckets: haves and proofs come all the time, the rest comes when a neighbour joins or something rare happens. A bucket holds what gathers while a path or this machine stands still for as long as a connection can,
 //! so that no honest neighbour is cut off when all of it comes at once.
 //!
 //! Invariant: in any span of time, a neighbour gets at most a bucket and its refill through.
@@ -13,7 +12,8 @@ use tokio::time::Instant;
 
 use crate::wire::Message;
 
-/// News in a second: 500 announcements at the quickest, each perhaps with its proofs before it.
+/// Haves in a second, and messages with proofs in a second: an honest neighbour announces 500 times at the quickest, each time perhaps with
+/// the proofs before it.
 const NEWS_RATE: f64 = 1000.0;
 /// Other messages in a second: addresses once, the rest hardly ever.
 const REST_RATE: f64 = 10.0;
@@ -23,20 +23,23 @@ const GATHERED: f64 = 10.0;
 /// What one neighbour may still say.
 #[derive(Debug)]
 pub(super) struct Pace {
-    news: Bucket,
+    haves: Bucket,
+    proofs: Bucket,
     rest: Bucket,
 }
 
 impl Pace {
     /// Full buckets.
     pub(super) fn new(now: Instant) -> Self {
-        Self { news: Bucket::new(NEWS_RATE, now), rest: Bucket::new(REST_RATE, now) }
+        let news = || Bucket::new(NEWS_RATE, now);
+        Self { haves: news(), proofs: news(), rest: Bucket::new(REST_RATE, now) }
     }
 
     /// Takes a message into account; false when the neighbour says too much.
     pub(super) fn admits(&mut self, message: &Message, now: Instant) -> bool {
         match message {
-            Message::Have { .. } | Message::Digests { .. } | Message::BadChunk { .. } => self.news.take(now),
+            Message::Have { .. } => self.haves.take(now),
+            Message::Digests { .. } => self.proofs.take(now),
             _ => self.rest.take(now),
         }
     }
@@ -71,9 +74,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::wire::{ContentIndex, Form, Peers};
+    use crate::chunk::Layout;
+    use crate::wire::{ContentIndex, Form, Haves, Peers};
 
-    const NEWS: Message = Message::BadChunk { content: ContentIndex(0), chunk: 0 };
+    fn have() -> Message {
+        let chunk = Layout::new(1024, 1024).unwrap().chunk(0).unwrap();
+        Message::Have { content: ContentIndex(0), chunks: Haves::split(&[chunk]).next().unwrap() }
+    }
 
     /// How many of these get through when one comes every `every`, for a minute.
     fn admitted(message: &Message, every: Duration) -> (u32, u32) {
@@ -86,15 +93,15 @@ mod tests {
 
     #[test]
     fn the_quickest_honest_neighbour_is_heard_whole() {
-        let (through, sent) = admitted(&NEWS, Duration::from_millis(1));
+        let (through, sent) = admitted(&have(), Duration::from_millis(1));
         assert_eq!(through, sent);
         let (through, sent) = admitted(&Message::Peers(Peers::default()), Duration::from_secs(1));
         assert_eq!(through, sent);
     }
 
     #[test]
-    fn a_flood_of_news_is_not() {
-        let (through, sent) = admitted(&NEWS, Duration::from_micros(100));
+    fn a_flood_of_haves_is_not() {
+        let (through, sent) = admitted(&have(), Duration::from_micros(100));
         assert_eq!(sent, 600_000);
         assert!(through <= 71_000, "{through}: a minute's news and what may gather");
     }
@@ -110,7 +117,8 @@ mod tests {
     fn news_that_gathered_on_a_path_that_stood_still_may_come_at_once() {
         let now = Instant::now();
         let mut pace = Pace::new(now);
-        assert!((0..10_000).all(|_| pace.admits(&NEWS, now)));
-        assert!(!pace.admits(&NEWS, now));
+        let have = have();
+        assert!((0..10_000).all(|_| pace.admits(&have, now)));
+        assert!(!pace.admits(&have, now));
     }
 }
