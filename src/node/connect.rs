@@ -76,7 +76,7 @@ impl Node {
         for address in self.candidates.dial(wanted, self.clock.now(), &mut self.rng) {
             self.dialling += 1;
             let (endpoint, hello, events) = (self.endpoint.clone(), self.hello(), self.events.clone());
-            tokio::spawn(async move {
+            self.events.spawn(async move {
                 let connect = async {
                     let connection = dial(&endpoint, address)?.await?;
                     greet(connection, true, &hello).await
@@ -101,7 +101,7 @@ impl Node {
         }
         let address = incoming.remote_address();
         let (hello, events) = (self.hello(), self.events.clone());
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let accept = async {
                 let connection = incoming.accept()?.await?;
                 greet(connection, false, &hello).await

@@ -55,7 +55,7 @@ impl Node {
         content.fetching.insert((source, chunk), cancel);
         let (connection, layout, budget) = (link.connection.clone(), content.manifest.layout(), self.budget.clone());
         let (events, pool) = (self.events.clone(), self.pool.clone());
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let arriving = |arrived| events.send(Event::Arriving { source, asked: chunk, chunk: arrived });
             let fetched = tokio::select! {
                 fetched = fetch(&connection, request, layout, &budget, arriving) => fetched,
@@ -126,7 +126,7 @@ impl Node {
         let Some(content) = &self.content else { return };
         let range = content.manifest.layout().range(chunk);
         let (events, pool, budget) = (self.events.clone(), self.pool.clone(), self.budget.clone());
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             // Chunks wait in memory for their signature and for the disk, however quickly they are read.
             let permit = budget.acquire(range.end - range.start).await;
             let read = move || {
@@ -203,7 +203,7 @@ impl Node {
     fn write(&mut self, hashed: Hashed) {
         let Some(replica) = self.content.as_ref().and_then(super::content::Content::replica) else { return };
         let (replica, events, pool) = (Arc::clone(replica), self.events.clone(), self.pool.clone());
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let Hashed { source, chunk, data, permit, .. } = hashed;
             let outcome = pool.run(move || replica.write_chunk(chunk, &data)).await;
             drop(permit);

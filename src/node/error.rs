@@ -62,6 +62,9 @@ pub enum NodeError {
         /// The file in which the first such chunk begins.
         path: String,
     },
+    /// A part of the node panicked: a bug, whose message stands before this one.
+    #[error("a part of this node failed unexpectedly; please report the message before this one")]
+    Panicked,
     /// A chunk of the source hashes otherwise than before.
     #[error("{path} changed while it was being published; run again with a quiet source")]
     SourceChanged {

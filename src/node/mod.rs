@@ -247,6 +247,7 @@ impl Node {
     /// A task of the node reports.
     fn on_event(&mut self, event: Event) -> Result<(), NodeError> {
         match event {
+            Event::Panicked => return Err(NodeError::Panicked),
             Event::Resolved { name, outcome } => self.on_resolved(&name, outcome),
             Event::Greeted { greeted, address } => self.on_greeted(*greeted, address),
             Event::NotGreeted { address, dialled, error } => self.on_not_greeted(address, dialled, &error),

@@ -93,7 +93,7 @@ impl Node {
         let Some(link) = self.links.link(from) else { return };
         self.seek = Seek::Obtaining;
         let (connection, events) = (link.connection.clone(), self.events.clone());
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let outcome = obtain(&connection, id).await;
             events.send(Event::Obtained { source: from, outcome });
         });
@@ -143,7 +143,7 @@ impl Node {
         endorsements.retain(|endorsement| endorsement.content == id);
         let (events, pool) = (self.events.clone(), self.pool.clone());
         let symlinks = self.config.symlinks;
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let job = move || make_ready(opened, manifest, endorsements, &batches, symlinks);
             events.send(Event::Ready(Box::new(pool.run(job).await)));
         });

@@ -113,7 +113,7 @@ impl Node {
         }
         let (tree, layout) = (content.tree.clone(), content.manifest.layout());
         let (events, pool) = (self.events.clone(), self.pool.clone());
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let job = move || {
                 let hash = |chunk| Ok((chunk, hash_range(&tree, layout.range(chunk))?));
                 chunks.into_iter().map(hash).collect()

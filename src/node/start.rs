@@ -160,7 +160,7 @@ impl Node {
         let resolver = Arc::new(Resolver::from_system());
         for peer in self.config.peers.clone() {
             let (resolver, events) = (Arc::clone(&resolver), self.events.clone());
-            tokio::spawn(async move {
+            self.events.spawn(async move {
                 while events.is_heard() {
                     let outcome = resolver.resolve(&peer).await;
                     let pause = if outcome.is_ok() { RESOLVE_EVERY } else { RESOLVE_RETRY };
