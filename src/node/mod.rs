@@ -171,6 +171,14 @@ struct Node {
     reported: Option<Snapshot>,
 }
 
+/// Whoever drops the future of [`run`] in the middle wants it to be over: without this, tasks would go on serving and writing as
+/// long as their neighbours do.
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.endpoint.close(u32::from(Reason::Stopped.code()).into(), b"stopped");
+    }
+}
+
 impl Node {
     /// The loop.
     async fn work(&mut self, inbox: &mut Inbox, shutdown: impl Future<Output = ()>) -> Result<(), NodeError> {
