@@ -22,6 +22,10 @@ use crate::wire::{Hello, List, Message, Offer, PeerAddr, Peers, Reason, Reject, 
 
 /// Handshakes in progress beyond which a newcomer must first prove its address (32: more than any swarm's honest rush per node).
 const UNPROVEN_HANDSHAKES: usize = 32;
+/// Handshakes in progress beyond which newcomers are refused and try again later (256: a second of one core).
+const HANDSHAKES_MAX: usize = 256;
+/// Machines that were complained about are forgotten beyond this number, since addresses can be made up.
+const COMPLAINED_MAX: usize = 4096;
 
 impl Node {
     /// What we say of ourselves now.
@@ -91,10 +95,11 @@ impl Node {
 
     /// Somebody knocks.
     pub(super) fn on_incoming(&mut self, incoming: Incoming) {
-        if self.endpoint.open_connections() >= self.links.len() + UNPROVEN_HANDSHAKES
-            && !incoming.remote_address_validated()
-            && incoming.may_retry()
-        {
+        let handshakes = self.endpoint.open_connections().saturating_sub(self.links.len());
+        if handshakes >= HANDSHAKES_MAX {
+            return incoming.refuse();
+        }
+        if handshakes >= UNPROVEN_HANDSHAKES && !incoming.remote_address_validated() && incoming.may_retry() {
             // Cannot fail: `may_retry` was asked.
             let _ = incoming.retry();
             return;
@@ -127,6 +132,9 @@ impl Node {
             self.dialling -= 1;
             self.candidates.failed(address, self.clock.now(), &mut self.rng);
             self.last_failure = Some(format!("{address}: {text}"));
+        }
+        if self.complained.len() >= COMPLAINED_MAX {
+            self.complained.clear();
         }
         let first = self.complained.insert(address.ip());
         if first {
