@@ -15,7 +15,7 @@ use super::event::Event;
 use super::links::{ACCEPT_MAX, ACCEPT_MAX_PUBLISHER, Admission, DIAL_TARGET, Link};
 use super::report::Report;
 use crate::discovery::ResolveError;
-use crate::identity::{Failure, identity_of};
+use crate::identity::{Failure, Role, identity_of};
 use crate::net::{Greeted, LinkError, dial, greet, link, remote_address};
 use crate::swarm::{Input, SourceId};
 use crate::wire::{Hello, List, Message, Offer, PeerAddr, Peers, Reason, Reject, Text, VERSION, Wants};
@@ -184,7 +184,7 @@ impl Node {
     }
 
     /// Makes a neighbour of a connection.
-    fn welcome(&mut self, greeted: Greeted, address: SocketAddr) {
+    fn welcome(&mut self, mut greeted: Greeted, address: SocketAddr) {
         let source = SourceId(self.next_source);
         self.next_source += 1;
         let Some((identity, role)) = identity_of(&greeted.connection) else {
@@ -194,6 +194,8 @@ impl Node {
             self.candidates.bar(address, self.clock.now());
             return link::close(&greeted.connection, Reason::BadChunks, "banned for this run");
         }
+        // What it says of itself counts as far as its certificate goes.
+        greeted.hello.publisher &= role == Role::Seed;
         let (connection, hello, dialled) = (greeted.connection.clone(), greeted.hello.clone(), greeted.dialled);
         let publisher = hello.publisher;
         let offers = hello.contents.to_vec();

@@ -83,6 +83,8 @@ impl Node {
         let mut content = Content::new(manifest, proofs, have, Tree::Published(source), config, self.rng.u64(..));
         content.press = Some(press);
         self.finished = true;
+        // The walk was no idling.
+        self.last_request = self.clock.now();
         self.adopt(content);
         self.hash_on();
     }
