@@ -15,8 +15,8 @@ use strew::manifest::{ContentId, DatasetKey, DigestKind, Endorsement, EntryKind,
 use strew::net::{TransportSettings, bind, dial, frames};
 use strew::store::{SymlinkPolicy, scan};
 use strew::wire::{
-    Answer, ContentIndex, Encoding, Form, Hello, List, Message, Offer, Open, PeerAddr, PeerId, Peers, Ranges, Reason,
-    Refusal, Text, Trailer, VERSION, Wants,
+    Answer, ContentIndex, Encoding, Form, Hello, List, Message, Offer, Open, PeerId, Ranges, Reason, Refusal, Text,
+    Trailer, VERSION, Wants,
 };
 use tokio::sync::mpsc;
 
@@ -31,15 +31,6 @@ pub(crate) enum Reply {
     Data(Vec<u8>, Option<SignedBatch>),
     /// Not at all; the stream stays open.
     Silence,
-}
-
-/// What happened to the actor.
-#[derive(Debug)]
-pub(crate) enum Heard {
-    /// It was asked for this chunk.
-    Asked(u32),
-    /// A control message came.
-    Said(Message),
 }
 
 /// See the module's text.
@@ -159,19 +150,17 @@ impl Actor {
         meeting.tell(&Message::Offers(offers)).await;
         let list = List::try_from(vec![self.endorsement.clone()]).unwrap();
         meeting.tell(&Message::Endorsements { content: INDEX, list }).await;
-        let Meeting { connection, send, recv, .. } = meeting;
-        let (heard_sender, heard) = mpsc::unbounded_channel();
-        let (orders, inbox) = mpsc::unbounded_channel();
-        tokio::spawn(listen(recv, heard_sender.clone(), orders.clone(), proofs));
-        tokio::spawn(speak(send, inbox));
-        tokio::spawn(self.answer(connection.clone(), heard_sender, wrong_pages, reply));
-        Play { connection, heard, orders }
+        let Meeting { connection, send, recv } = meeting;
+        let (asks, asked) = mpsc::unbounded_channel();
+        tokio::spawn(converse(send, recv, proofs));
+        tokio::spawn(self.answer(connection.clone(), asks, wrong_pages, reply));
+        Play { connection, asked }
     }
 
     async fn answer(
         self: Arc<Self>,
         connection: Connection,
-        heard: mpsc::UnboundedSender<Heard>,
+        asked: mpsc::UnboundedSender<u32>,
         wrong_pages: bool,
         reply: impl Fn(&Self, u32) -> Reply,
     ) {
@@ -185,7 +174,7 @@ impl Actor {
                     answer_page(send, sent).await;
                 }
                 Ok(Open::Chunk(request)) => {
-                    let _ = heard.send(Heard::Asked(request.chunk));
+                    let _ = asked.send(request.chunk);
                     match reply(&self, request.chunk) {
                         Reply::Data(data, proof) => answer_chunk(&mut send, request.chunk, data, proof).await,
                         Reply::Silence => unanswered.push(send),
@@ -204,24 +193,14 @@ fn endorse(credentials: &Credentials, content: ContentId, key: &DatasetKey) -> E
     Endorsement { content, key: key.id(), time, scheme, signature, chain }
 }
 
-async fn listen(
-    mut recv: RecvStream,
-    heard: mpsc::UnboundedSender<Heard>,
-    orders: mpsc::UnboundedSender<Message>,
-    proofs: Option<Message>,
-) {
+async fn converse(mut send: SendStream, mut recv: RecvStream, proofs: Option<Message>) {
     while let Ok(message) = frames::read::<Message>(&mut recv).await {
         if matches!(message, Message::Offers(_)) {
-            proofs.clone().into_iter().for_each(|proofs| orders.send(proofs).unwrap());
-            let _ = orders.send(Message::Bitfield { content: INDEX, form: Form::All });
+            let held = Message::Bitfield { content: INDEX, form: Form::All };
+            for message in proofs.iter().chain([&held]) {
+                let _ = frames::write(&mut send, message).await;
+            }
         }
-        let _ = heard.send(Heard::Said(message));
-    }
-}
-
-async fn speak(mut send: SendStream, mut orders: mpsc::UnboundedReceiver<Message>) {
-    while let Some(message) = orders.recv().await {
-        let _ = frames::write(&mut send, &message).await;
     }
 }
 
@@ -281,29 +260,13 @@ impl Meeting {
 /// An actor that takes part.
 pub(crate) struct Play {
     pub(crate) connection: Connection,
-    heard: mpsc::UnboundedReceiver<Heard>,
-    orders: mpsc::UnboundedSender<Message>,
+    asked: mpsc::UnboundedReceiver<u32>,
 }
 
 impl Play {
-    /// Waits until what `wanted` recognises has happened.
-    pub(crate) async fn heard<T>(&mut self, what: &str, wanted: impl Fn(&Heard) -> Option<T>) -> T {
-        within(what, async {
-            loop {
-                let heard = self.heard.recv().await.unwrap_or_else(|| panic!("the play ended without {what}"));
-                if let Some(found) = wanted(&heard) {
-                    return found;
-                }
-            }
-        })
-        .await
-    }
-
-    /// Tells the node where another one is.
-    pub(crate) fn name_peer(&self, addr: SocketAddr) {
-        let peer = PeerAddr { addr, peer: None, zone: Text::default() };
-        let peers = Peers { joined: List::try_from(vec![peer]).unwrap(), left: List::default() };
-        self.orders.send(Message::Peers(peers)).unwrap();
+    /// Waits until it is asked for a chunk.
+    pub(crate) async fn asked(&mut self) -> u32 {
+        within("request", self.asked.recv()).await.expect("the play goes on")
     }
 }
 
