@@ -11,6 +11,7 @@
 mod environment;
 mod invitation;
 mod key;
+mod panic;
 mod transfer;
 
 pub mod args;
@@ -42,6 +43,7 @@ use args::{Command, DemoArgs, KeyCommand, TransferArgs};
 /// Runs strew with these words, the program's name first, and says how it ended.
 #[must_use]
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    panic::end_the_process();
     let screen = Screen::stderr();
     let args = match Args::read(words.into_iter().skip(1)) {
         Ok(args) => args,

@@ -220,7 +220,7 @@ const fn exit_code(error: &NodeError) -> ExitCode {
         },
         NodeError::Manifest(_) => ExitCode::Usage,
         NodeError::Bind(_) => ExitCode::LocalIo,
-        NodeError::Endorse(_) => ExitCode::Internal,
+        NodeError::Endorse(_) | NodeError::Panicked => ExitCode::Internal,
         NodeError::Authentication { .. } | NodeError::Unendorsed(_) => ExitCode::Authentication,
         NodeError::NoContent { .. } | NodeError::Incomplete { .. } => ExitCode::Incomplete,
         NodeError::Conflict(_) | NodeError::ReadBack { .. } => ExitCode::Integrity,

@@ -4,7 +4,7 @@
 //! `connect()` succeed. So both sides open a control stream and say hello on it, and each welcomes the other once it has read the
 //! other's hello: whoever is welcomed has a neighbour.
 //!
-//! Invariant: a link reports exactly one [`LinkEvent::Closed`], as its last event.
+//! Invariant: a link reports exactly one [`LinkEvent::Closed`]; requests that were being read may be reported after it.
 //!
 //! Not here: which neighbours to have (`node`), and what a message means.
 
@@ -13,8 +13,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::frames::{self, FrameError};
+use super::pace::Pace;
 use crate::swarm::SourceId;
 use crate::wire::{Hello, Message, Open, PeerAddr, Peers, Reason, WireError, encode};
 
@@ -162,12 +164,16 @@ pub fn start(greeted: Greeted, source: SourceId, events: mpsc::Sender<(SourceId,
     tokio::spawn(write_control(send, queue));
     tokio::spawn(accept_requests(connection.clone(), source, events.clone()));
     tokio::spawn(async move {
-        let error = read_control(recv, source, &events).await;
-        let reason = match (connection.close_reason(), error) {
+        let end = read_control(recv, source, &events).await;
+        let reason = match (connection.close_reason(), end) {
             (Some(reason), _) => reason.to_string(),
-            (None, error) => {
+            (None, Ending::Broken(error)) => {
                 close(&connection, Reason::Protocol, "the control stream ended");
                 error_chain(&error)
+            }
+            (None, Ending::Flood) => {
+                close(&connection, Reason::Protocol, FLOOD);
+                FLOOD.to_owned()
             }
         };
         // A closed channel means that the node is gone itself.
@@ -176,20 +182,30 @@ pub fn start(greeted: Greeted, source: SourceId, events: mpsc::Sender<(SourceId,
     ControlSender(sender)
 }
 
+/// Why nothing more is read from a control stream.
+enum Ending {
+    /// The stream is over or makes no sense.
+    Broken(FrameError),
+    /// More messages came than any neighbour needs to send.
+    Flood,
+}
+
+/// What a neighbour is told that says too much.
+const FLOOD: &str = "control messages come faster than any neighbour needs to send them";
+
 /// Passes control messages on until the stream ends.
-async fn read_control(
-    mut recv: RecvStream,
-    source: SourceId,
-    events: &mpsc::Sender<(SourceId, LinkEvent)>,
-) -> FrameError {
+async fn read_control(mut recv: RecvStream, source: SourceId, events: &mpsc::Sender<(SourceId, LinkEvent)>) -> Ending {
+    let mut pace = Pace::new(Instant::now());
     loop {
-        match frames::read::<Message>(&mut recv).await {
-            Ok(message) => {
-                if events.send((source, LinkEvent::Control(message))).await.is_err() {
-                    return FrameError::End;
-                }
-            }
-            Err(error) => return error,
+        let message = match frames::read::<Message>(&mut recv).await {
+            Ok(message) => message,
+            Err(error) => return Ending::Broken(error),
+        };
+        if !pace.admits(&message, Instant::now()) {
+            return Ending::Flood;
+        }
+        if events.send((source, LinkEvent::Control(message))).await.is_err() {
+            return Ending::Broken(FrameError::End);
         }
     }
 }

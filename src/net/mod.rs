@@ -11,6 +11,7 @@ pub mod endpoint;
 mod fetch;
 pub mod frames;
 pub mod link;
+mod pace;
 mod pages;
 mod socket;
 pub mod transport;

@@ -7,6 +7,8 @@
 //!
 //! Not here: whether the content is endorsed (`node`).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use quinn::{Connection, ReadExactError, SendStream, WriteError};
 use tokio::task::JoinSet;
@@ -17,6 +19,11 @@ use crate::wire::{Answer, Open, Refusal};
 
 /// Pages asked for at once: four of up to 1 MiB keep a long path busy without holding much memory.
 const PAGES_AT_ONCE: usize = 4;
+
+/// A header must be here within this time (15 s, as any frame).
+const HEADER_TIME_MAX: Duration = Duration::from_secs(15);
+/// A page must be here within this time (60 s: four of 1 MiB at once at 0.6 Mbit/s).
+const PAGE_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// A manifest that could not be had from a neighbour.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +40,9 @@ pub enum ObtainError {
     /// The data ended early.
     #[error("the data broke off")]
     Data(#[from] ReadExactError),
+    /// It did not come in time; the neighbour may have stalled on purpose.
+    #[error("the manifest did not come in time")]
+    Slow,
     /// The neighbour does not have it.
     #[error("the neighbour refused")]
     Rejected,
@@ -46,7 +56,7 @@ pub enum ObtainError {
 /// # Errors
 /// [`ObtainError`]; another neighbour may do better, unless it is the manifest itself that is impossible.
 pub async fn obtain(connection: &Connection, content: ContentId) -> Result<Manifest, ObtainError> {
-    let header = ask(connection.clone(), Open::Header { id: content }).await?;
+    let header = ask(connection.clone(), Open::Header { id: content }, HEADER_TIME_MAX).await?;
     let mut assembly = Assembly::start(content, &header)?;
     let mut wanted = assembly.missing().collect::<Vec<u32>>().into_iter();
     let mut under_way = JoinSet::new();
@@ -56,7 +66,7 @@ pub async fn obtain(connection: &Connection, content: ContentId) -> Result<Manif
         {
             let connection = connection.clone();
             under_way.spawn(async move {
-                ask(connection, Open::Page { id: content, page }).await.map(|bytes| (page, bytes))
+                ask(connection, Open::Page { id: content, page }, PAGE_TIME_MAX).await.map(|bytes| (page, bytes))
             });
         }
         let Some(page) = under_way.join_next().await else { break };
@@ -85,7 +95,11 @@ pub async fn answer(send: &mut SendStream, bytes: Option<Bytes>) -> Result<(), W
     Ok(())
 }
 
-async fn ask(connection: Connection, open: Open) -> Result<Vec<u8>, ObtainError> {
+async fn ask(connection: Connection, open: Open, limit: Duration) -> Result<Vec<u8>, ObtainError> {
+    tokio::time::timeout(limit, answer_to(connection, open)).await.map_err(|_| ObtainError::Slow)?
+}
+
+async fn answer_to(connection: Connection, open: Open) -> Result<Vec<u8>, ObtainError> {
     let (mut send, mut recv) = connection.open_bi().await?;
     frames::write(&mut send, &open).await?;
     let _ = send.finish();

@@ -21,11 +21,13 @@ impl Node {
     /// Drops a neighbour for the rest of the run: by its certificate's identity and by its address.
     pub(super) fn ban(&mut self, source: SourceId) {
         let Some(link) = self.links.link(source) else { return };
-        let (address, identity) = (link.address, link.identity);
+        let (address, aliases, identity) = (link.address, link.aliases.clone(), link.identity);
         tracing::warn!(%address, %identity, "banned: it sent bad chunks");
         self.banned.insert(identity);
         self.drop_link(source, Reason::BadChunks, "it sent bad chunks");
-        self.candidates.bar(address, self.clock.now());
+        for address in aliases.into_iter().chain([address]) {
+            self.candidates.bar(address, self.clock.now());
+        }
     }
 
     /// A neighbour says that a chunk of ours was bad.

@@ -17,6 +17,8 @@ use crate::units::{Rng, Time};
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 /// The longest pause: a peer that restarts is found again within this time.
 const BACKOFF_MAX: Duration = Duration::from_secs(15);
+/// A neighbour that stayed so long was no failure: whoever turns us away at once must not be knocked at twice a second.
+const STABLE: Duration = Duration::from_secs(30);
 /// The most addresses kept; neighbours may name any number of them.
 const KNOWN_MAX: usize = 3000;
 
@@ -27,8 +29,8 @@ enum State {
     Idle { due: Time, failures: u32 },
     /// An attempt is under way.
     Dialling { failures: u32 },
-    /// A neighbour.
-    Connected,
+    /// A neighbour, after so many failures.
+    Connected { since: Time, failures: u32 },
     /// Never again: ourselves, or banned.
     Barred,
 }
@@ -46,13 +48,17 @@ pub(super) enum Origin {
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
     known: BTreeMap<SocketAddr, (Origin, State)>,
+    /// No address is due earlier; asked with every event, so it is not worth a walk each time.
+    next_due: Option<Time>,
 }
 
 impl Candidates {
     /// Adds an address; one that is known keeps its state.
     pub(super) fn add(&mut self, address: SocketAddr, origin: Origin, now: Time) {
-        if self.known.len() < KNOWN_MAX || origin == Origin::Listed {
-            self.known.entry(address).or_insert((origin, State::Idle { due: now, failures: 0 }));
+        let is_new = !self.known.contains_key(&address);
+        if is_new && (self.known.len() < KNOWN_MAX || origin == Origin::Listed) {
+            self.known.insert(address, (origin, State::Idle { due: now, failures: 0 }));
+            self.expect(now);
         }
     }
 
@@ -73,6 +79,11 @@ impl Candidates {
                 *state = State::Dialling { failures };
             }
         }
+        let waiting = self.known.values().filter_map(|(_, state)| match state {
+            State::Idle { due, .. } => Some(*due),
+            _ => None,
+        });
+        self.next_due = waiting.min();
         due
     }
 
@@ -81,22 +92,25 @@ impl Candidates {
         let Some((_, state)) = self.known.get_mut(&address) else { return };
         let failures = match *state {
             State::Dialling { failures } | State::Idle { failures, .. } => failures + 1,
-            State::Connected => 1,
+            State::Connected { since, .. } if now - since >= STABLE => 1,
+            State::Connected { failures, .. } => failures + 1,
             State::Barred => return,
         };
         let pause = BACKOFF_FIRST.saturating_mul(1 << (failures - 1).min(8)).min(BACKOFF_MAX);
         // A fifth up or down, so that a fleet which lost its seeder does not knock in step.
         let pause = pause.mul_f64(0.8 + 0.4 * rng.f64());
         *state = State::Idle { due: now + pause, failures };
+        self.expect(now + pause);
     }
 
     /// The address is a neighbour now.
-    pub(super) fn connected(&mut self, address: SocketAddr) {
-        if let Some((_, state)) = self.known.get_mut(&address)
-            && *state != State::Barred
-        {
-            *state = State::Connected;
-        }
+    pub(super) fn connected(&mut self, address: SocketAddr, now: Time) {
+        let Some((_, state)) = self.known.get_mut(&address) else { return };
+        let failures = match *state {
+            State::Idle { failures, .. } | State::Dialling { failures } | State::Connected { failures, .. } => failures,
+            State::Barred => return,
+        };
+        *state = State::Connected { since: now, failures };
     }
 
     /// Never dial this address again: it is our own, or a banned peer's.
@@ -107,13 +121,13 @@ impl Candidates {
         }
     }
 
-    /// When the next address is due, if any is waiting.
-    pub(super) fn deadline(&self) -> Option<Time> {
-        let due = |(_, state): &(Origin, State)| match state {
-            State::Idle { due, .. } => Some(*due),
-            _ => None,
-        };
-        self.known.values().filter_map(due).min()
+    /// When an address may be due, if any is waiting: never too late, and too early once at most.
+    pub(super) const fn deadline(&self) -> Option<Time> {
+        self.next_due
+    }
+
+    fn expect(&mut self, due: Time) {
+        self.next_due = Some(self.next_due.map_or(due, |earlier| earlier.min(due)));
     }
 
     /// Whether the user's list consists of barred or failing addresses only (there is at least one, and none is connected,
@@ -148,6 +162,7 @@ mod tests {
         for _ in 0..8 {
             assert_eq!(candidates.dial(8, now, &mut rng), [address(1)]);
             assert_eq!(candidates.dial(8, now, &mut rng), [], "it is being dialled already");
+            assert_eq!(candidates.deadline(), None, "nothing is to be done before the attempt ends");
             candidates.failed(address(1), now, &mut rng);
             let due = candidates.deadline().unwrap();
             pauses.push(due - now);
@@ -166,10 +181,28 @@ mod tests {
         }
         candidates.bar(address(1), at(0));
         assert_eq!(candidates.dial(8, at(0), &mut rng).len(), 2);
-        candidates.connected(address(2));
+        candidates.connected(address(2), at(0));
         candidates.failed(address(3), at(0), &mut rng);
         candidates.failed(address(1), at(0), &mut rng);
         assert_eq!(candidates.dial(8, at(60_000), &mut rng), [address(3)]);
+    }
+
+    #[test]
+    fn a_peer_that_turns_us_away_again_and_again_is_asked_less_and_less_often() {
+        let (mut candidates, mut rng) = (Candidates::default(), Rng::with_seed(1));
+        candidates.add(address(1), Origin::Listed, at(0));
+        let mut now = at(0);
+        let mut knock = |candidates: &mut Candidates, stays: Duration| {
+            assert_eq!(candidates.dial(8, now, &mut rng), [address(1)]);
+            candidates.connected(address(1), now);
+            let lost = now + stays;
+            candidates.failed(address(1), lost, &mut rng);
+            now = candidates.deadline().unwrap();
+            now - lost
+        };
+        let pauses: Vec<Duration> = (0..6).map(|_| knock(&mut candidates, Duration::from_millis(3))).collect();
+        assert!(pauses[5] > BACKOFF_MAX / 2, "{pauses:?}");
+        assert!(knock(&mut candidates, STABLE) < BACKOFF_FIRST * 2, "a neighbour that stayed is looked for at once");
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub struct NodeConfig {
     /// Read every byte back after completion and compare it with the signed digests. Default off: every chunk was verified
     /// before it was written; this finds disks that lie. Costs one read of everything.
     pub verify_on_complete: bool,
-    /// Give up when no chunk was completed for so long. Default 30 s; `None` waits for ever.
+    /// Give up when nothing arrived for so long. Default 30 s; `None` waits for ever.
     pub transfer_idle_timeout: Option<Duration>,
     /// Give up when no peer offered a content within this time. Default 20 s.
     pub peer_wait_timeout: Duration,

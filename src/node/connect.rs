@@ -15,13 +15,17 @@ use super::event::Event;
 use super::links::{ACCEPT_MAX, ACCEPT_MAX_PUBLISHER, Admission, DIAL_TARGET, Link};
 use super::report::Report;
 use crate::discovery::ResolveError;
-use crate::identity::{Failure, identity_of};
+use crate::identity::{Failure, Role, identity_of};
 use crate::net::{Greeted, LinkError, dial, greet, link, remote_address};
 use crate::swarm::{Input, SourceId};
 use crate::wire::{Hello, List, Message, Offer, PeerAddr, Peers, Reason, Reject, Text, VERSION, Wants};
 
 /// Handshakes in progress beyond which a newcomer must first prove its address (32: more than any swarm's honest rush per node).
 const UNPROVEN_HANDSHAKES: usize = 32;
+/// Handshakes in progress beyond which newcomers are refused and try again later (256: a second of one core).
+const HANDSHAKES_MAX: usize = 256;
+/// Machines that were complained about are forgotten beyond this number, since addresses can be made up.
+const COMPLAINED_MAX: usize = 4096;
 
 impl Node {
     /// What we say of ourselves now.
@@ -62,16 +66,21 @@ impl Node {
         }
     }
 
+    /// How many addresses may be dialled now.
+    pub(super) fn neighbours_wanted(&self) -> usize {
+        DIAL_TARGET.saturating_sub(self.links.len() + self.dialling)
+    }
+
     /// Dials as many due addresses as neighbours are wanted.
     pub(super) fn dial_due(&mut self) {
-        let wanted = DIAL_TARGET.saturating_sub(self.links.len() + self.dialling);
+        let wanted = self.neighbours_wanted();
         if wanted == 0 {
             return;
         }
         for address in self.candidates.dial(wanted, self.clock.now(), &mut self.rng) {
             self.dialling += 1;
             let (endpoint, hello, events) = (self.endpoint.clone(), self.hello(), self.events.clone());
-            tokio::spawn(async move {
+            self.events.spawn(async move {
                 let connect = async {
                     let connection = dial(&endpoint, address)?.await?;
                     greet(connection, true, &hello).await
@@ -86,17 +95,18 @@ impl Node {
 
     /// Somebody knocks.
     pub(super) fn on_incoming(&mut self, incoming: Incoming) {
-        if self.endpoint.open_connections() >= self.links.len() + UNPROVEN_HANDSHAKES
-            && !incoming.remote_address_validated()
-            && incoming.may_retry()
-        {
+        let handshakes = self.endpoint.open_connections().saturating_sub(self.links.len());
+        if handshakes >= HANDSHAKES_MAX {
+            return incoming.refuse();
+        }
+        if handshakes >= UNPROVEN_HANDSHAKES && !incoming.remote_address_validated() && incoming.may_retry() {
             // Cannot fail: `may_retry` was asked.
             let _ = incoming.retry();
             return;
         }
         let address = incoming.remote_address();
         let (hello, events) = (self.hello(), self.events.clone());
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let accept = async {
                 let connection = incoming.accept()?.await?;
                 greet(connection, false, &hello).await
@@ -122,6 +132,9 @@ impl Node {
             self.dialling -= 1;
             self.candidates.failed(address, self.clock.now(), &mut self.rng);
             self.last_failure = Some(format!("{address}: {text}"));
+        }
+        if self.complained.len() >= COMPLAINED_MAX {
+            self.complained.clear();
         }
         let first = self.complained.insert(address.ip());
         if first {
@@ -150,9 +163,13 @@ impl Node {
                 link::close(&greeted.connection, Reason::SelfConnect, "this is ourselves");
                 return self.candidates.bar(address, now);
             }
-            Admission::Duplicate => {
+            Admission::Duplicate(older) => {
                 link::close(&greeted.connection, Reason::Duplicate, "a second connection to the same peer");
-                return self.candidates.connected(address);
+                self.candidates.connected(address, now);
+                if !self.links.link_mut(older).is_some_and(|link| link.add_alias(address)) {
+                    self.candidates.failed(address, now, &mut self.rng);
+                }
+                return;
             }
             Admission::Full => {
                 // Whoever finds no room here learns where else to ask.
@@ -162,20 +179,23 @@ impl Node {
             }
         }
         self.candidates.add(address, Origin::Gossip, now);
-        self.candidates.connected(address);
+        self.candidates.connected(address, now);
         self.welcome(greeted, address);
     }
 
     /// Makes a neighbour of a connection.
-    fn welcome(&mut self, greeted: Greeted, address: SocketAddr) {
+    fn welcome(&mut self, mut greeted: Greeted, address: SocketAddr) {
         let source = SourceId(self.next_source);
         self.next_source += 1;
         let Some((identity, role)) = identity_of(&greeted.connection) else {
             return link::close(&greeted.connection, Reason::Protocol, "no certificate");
         };
         if self.banned.contains(&identity) {
+            self.candidates.bar(address, self.clock.now());
             return link::close(&greeted.connection, Reason::BadChunks, "banned for this run");
         }
+        // What it says of itself counts as far as its certificate goes.
+        greeted.hello.publisher &= role == Role::Seed;
         let (connection, hello, dialled) = (greeted.connection.clone(), greeted.hello.clone(), greeted.dialled);
         let publisher = hello.publisher;
         let offers = hello.contents.to_vec();
@@ -188,6 +208,7 @@ impl Node {
                 hello,
                 identity,
                 address,
+                aliases: Vec::new(),
                 dialled,
                 offers,
                 theirs: None,
@@ -238,7 +259,9 @@ impl Node {
     /// A link is over.
     pub(super) fn on_closed(&mut self, source: SourceId, reason: &str) {
         let Some(link) = self.links.remove(source) else { return };
-        self.candidates.failed(link.address, self.clock.now(), &mut self.rng);
+        for address in link.aliases.iter().chain([&link.address]) {
+            self.candidates.failed(*address, self.clock.now(), &mut self.rng);
+        }
         if let Some(content) = &mut self.content {
             content.requests.retain(|_, request| request.source != source);
             content.fetching.retain(|(from, _), _| *from != source);
@@ -267,7 +290,6 @@ impl Node {
         let text = Text::lossy("this node follows another content");
         link.tell(&Message::Reject(Reject { content, reason: Reason::OtherContent, text }));
         tracing::info!(address = %link.address, "a neighbour follows another content");
-        self.candidates.failed(link.address, self.clock.now(), &mut self.rng);
         self.drop_link(source, Reason::OtherContent, "this node follows another content");
     }
 }

@@ -35,8 +35,8 @@ pub(super) struct Hashed {
     pub(super) chunk: ChunkId,
     pub(super) data: Vec<u8>,
     pub(super) digest: Digest,
-    /// Its share of the memory budget; local copies are bounded by their window.
-    pub(super) permit: Option<OwnedSemaphorePermit>,
+    /// Its share of the memory budget.
+    pub(super) permit: OwnedSemaphorePermit,
 }
 
 impl Node {
@@ -63,7 +63,7 @@ impl Node {
         content.fetching.insert((source, chunk), cancel);
         let (connection, layout, budget) = (link.connection.clone(), content.manifest.layout(), self.budget.clone());
         let (events, pool) = (self.events.clone(), self.pool.clone());
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let arriving = |arrived| events.send(Event::Arriving { source, asked: chunk, chunk: arrived });
             let fetched = tokio::select! {
                 fetched = fetch(&connection, request, layout, &budget, arriving) => fetched,
@@ -77,7 +77,7 @@ impl Node {
             events.send(Event::Fetched { source, asked: chunk, chunk: arrived, waiting, proof });
             let data = fetched.data;
             let (digest, data) = pool.run(move || (DigestKind::Blake3.digest(&data), data)).await;
-            events.send(Event::Hashed(Hashed { source, chunk: arrived, data, digest, permit: Some(fetched.permit) }));
+            events.send(Event::Hashed(Hashed { source, chunk: arrived, data, digest, permit: fetched.permit }));
         });
     }
 
@@ -136,8 +136,10 @@ impl Node {
     fn copy(&self, local: Arc<Published>, chunk: ChunkId) {
         let Some(content) = &self.content else { return };
         let range = content.manifest.layout().range(chunk);
-        let (events, pool) = (self.events.clone(), self.pool.clone());
-        tokio::spawn(async move {
+        let (events, pool, budget) = (self.events.clone(), self.pool.clone(), self.budget.clone());
+        self.events.spawn(async move {
+            // Chunks wait in memory for their signature and for the disk, however quickly they are read.
+            let permit = budget.acquire(range.end - range.start).await;
             let read = move || {
                 let len = usize::try_from(range.end - range.start).expect("a chunk fits memory");
                 let mut data = vec![0; len];
@@ -147,7 +149,7 @@ impl Node {
             match pool.run(read).await {
                 Ok((digest, data)) => {
                     events.send(Event::Fetched { source: LOCAL, asked: chunk, chunk, waiting: 0, proof: None });
-                    events.send(Event::Hashed(Hashed { source: LOCAL, chunk, data, digest, permit: None }));
+                    events.send(Event::Hashed(Hashed { source: LOCAL, chunk, data, digest, permit }));
                 }
                 Err(error) => events.send(Event::LocalFailed(error)),
             }
@@ -212,7 +214,7 @@ impl Node {
     fn write(&mut self, hashed: Hashed) {
         let Some(replica) = self.content.as_ref().and_then(super::content::Content::replica) else { return };
         let (replica, events, pool) = (Arc::clone(replica), self.events.clone(), self.pool.clone());
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let Hashed { source, chunk, data, permit, .. } = hashed;
             let outcome = pool.run(move || replica.write_chunk(chunk, &data)).await;
             drop(permit);

@@ -43,7 +43,7 @@ pub enum NodeError {
     },
     /// Some chunks could not be had.
     #[error(
-        "no chunk completed for {waited:?}; {missing} of {total} chunks are missing. Run the same command again to resume"
+        "nothing arrived for {waited:?}; {missing} of {total} chunks are missing. Run the same command again to resume"
     )]
     Incomplete {
         /// The transfer idle timeout.
@@ -62,6 +62,9 @@ pub enum NodeError {
         /// The file in which the first such chunk begins.
         path: String,
     },
+    /// A part of the node panicked: a bug, whose message stands before this one.
+    #[error("a part of this node failed unexpectedly; please report the message before this one")]
+    Panicked,
     /// A chunk of the source hashes otherwise than before.
     #[error("{path} changed while it was being published; run again with a quiet source")]
     SourceChanged {

@@ -1,5 +1,6 @@
 //! What the node's own tasks report to its loop.
 
+use std::future::Future;
 use std::net::SocketAddr;
 
 use tokio::sync::mpsc;
@@ -17,6 +18,8 @@ use crate::swarm::{RequestId, SourceId};
 /// Something that a task of the node did or found.
 #[derive(Debug)]
 pub(super) enum Event {
+    /// A task panicked.
+    Panicked,
     /// A name of the peer list was looked up.
     Resolved { name: String, outcome: Result<Vec<SocketAddr>, ResolveError> },
     /// A connection is there and hellos are exchanged. `address` is what we dialled, if we did.
@@ -70,8 +73,41 @@ impl Events {
         !self.0.is_closed()
     }
 
+    /// Starts a task of the node. When it panics, the node ends instead of waiting for ever for what the task would have reported.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let watch = PanicWatch(self.clone());
+        tokio::spawn(async move {
+            let _watch = watch;
+            task.await;
+        });
+    }
+
     /// Reports; a node that is gone needs no reports.
     pub(super) fn send(&self, event: Event) {
         let _ = self.0.send(event);
+    }
+}
+
+/// Reports when it is dropped by a panic.
+struct PanicWatch(Events);
+
+impl Drop for PanicWatch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.send(Event::Panicked);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_a_task_is_reported() {
+        let (events, mut inbox) = Events::channel();
+        events.spawn(async {});
+        events.spawn(async { panic!("this one is part of the test") });
+        assert!(matches!(inbox.recv().await, Some(Event::Panicked)));
     }
 }

@@ -27,7 +27,7 @@ impl Node {
         }
         self.committing = true;
         let (replica, events, pool) = (Arc::clone(replica), self.events.clone(), self.pool.clone());
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let outcome = pool.run(move || replica.commit()).await;
             events.send(Event::Committed(outcome.map(drop)));
         });
@@ -55,7 +55,7 @@ impl Node {
         // Stands for a commit that never ends, so that no other begins.
         self.committing = true;
         let (replica, events, pool) = (Arc::clone(replica), self.events.clone(), self.pool.clone());
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let outcome = pool.run(move || replica.finish()).await;
             events.send(Event::Finished(outcome.map(drop)));
         });
@@ -80,7 +80,7 @@ impl Node {
         let (tree, layout) = (content.tree.clone(), content.manifest.layout());
         let digests: Vec<_> = layout.chunks().map(|chunk| content.proofs.digest(chunk)).collect();
         let (events, pool) = (self.events.clone(), self.pool.clone());
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let job = move || {
                 for (chunk, digest) in layout.chunks().zip(digests) {
                     if Some(hash_range(&tree, layout.range(chunk))?) != digest {

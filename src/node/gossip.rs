@@ -14,7 +14,7 @@ use super::error::NodeError;
 use super::links::Link;
 use crate::chunk::ChunkId;
 use crate::identity::Signed;
-use crate::manifest::{ContentRoot, Endorsement, ProofError, SignedBatch, Update};
+use crate::manifest::{ContentRoot, DatasetKeyId, Endorsement, ProofError, SignedBatch, Update};
 use crate::swarm::{Input, Profile, SourceId, Zone};
 use crate::wire::{Form, Haves, List, Message, Offer, Reason, Wants};
 
@@ -100,6 +100,7 @@ impl Node {
     pub(super) fn on_batches(&mut self, source: SourceId, batches: &[SignedBatch]) -> Result<(), NodeError> {
         for batch in batches {
             let Some(content) = &mut self.content else { return Ok(()) };
+            // A batch of somebody who has just left is as good as any: it was signed by a publisher.
             if let Some(link) = self.links.link_mut(source) {
                 link.mark_told(content.proofs.known(), batch.indices());
             }
@@ -135,6 +136,9 @@ impl Node {
                 for key in &update.dropped {
                     tracing::warn!(%key, "two publishers disagree about a chunk; the later one no longer counts");
                 }
+                if !update.dropped.is_empty() {
+                    self.on_keys_dropped(&update.dropped)?;
+                }
                 // What was counted on the word of a publisher that no longer counts must be fetched again.
                 for chunk in update.revoked {
                     self.tell_swarm(Input::Lost { chunk });
@@ -153,6 +157,19 @@ impl Node {
         }
     }
 
+    /// Publishers lost their say: what their batches proved to neighbours must be shown to them anew, and if we are one of these
+    /// publishers ourselves, our source is not what the swarm has.
+    fn on_keys_dropped(&mut self, dropped: &[DatasetKeyId]) -> Result<(), NodeError> {
+        let ours = self.content.as_ref().and_then(|content| content.press.as_ref()).map(|press| press.key().id());
+        if let Some(key) = ours.filter(|key| dropped.contains(key)) {
+            return Err(NodeError::Conflict(ProofError::DroppedKey(key)));
+        }
+        for link in self.links.joined_mut() {
+            link.told = None;
+        }
+        Ok(())
+    }
+
     /// Endorsements came: believe those that a publisher of our swarm signed.
     pub(super) fn on_endorsements(&mut self, source: SourceId, list: Vec<Endorsement>) -> Result<(), NodeError> {
         for endorsement in list {
@@ -165,7 +182,8 @@ impl Node {
                         if let Some(replica) = content.replica() {
                             replica.add_endorsement(&endorsement.to_bytes())?;
                         }
-                        for link in self.links.joined_mut() {
+                        // Also to those who are about to join: batches of this key, which they get then, mean nothing without it.
+                        for (_, link) in self.links.iter() {
                             tell_endorsements(link, [endorsement.clone()]);
                         }
                     }
@@ -208,17 +226,17 @@ impl Node {
     /// A neighbour settled on a content, or has more of them.
     pub(super) fn on_offers(&mut self, source: SourceId, offers: Vec<Offer>) {
         if let Some(link) = self.links.link_mut(source) {
-            link.offers = offers;
+            link.add_offers(offers);
             link.hello.wants = Wants::Nothing;
             self.match_offers(source);
         }
     }
 
-    /// A neighbour broke the protocol: it is cut off, and its link reports the end.
+    /// A neighbour broke the protocol: it is cut off at once, and whatever of it still waits to be looked at is not.
     pub(super) fn violation(&mut self, source: SourceId, what: &str) {
         if let Some(link) = self.links.link(source) {
             tracing::warn!(address = %link.address, identity = %link.identity, "a neighbour broke the protocol: {what}");
-            crate::net::close(&link.connection, Reason::Protocol, what);
+            self.drop_link(source, Reason::Protocol, what);
         }
     }
 }
@@ -237,6 +255,9 @@ fn tell_endorsements(link: &Link, list: impl IntoIterator<Item = Endorsement>) {
     }
 }
 
+/// Labels that are told apart (1024: more places than anybody has); further ones count as none.
+const ZONES_MAX: usize = 1024;
+
 /// Zone labels, numbered for the swarm in the order of their first appearance.
 #[derive(Debug, Default)]
 pub(super) struct Zones(Vec<String>);
@@ -247,10 +268,38 @@ impl Zones {
         if label.is_empty() {
             return Zone::default();
         }
-        let at = self.0.iter().position(|known| known == label).unwrap_or_else(|| {
-            self.0.push(label.to_owned());
-            self.0.len() - 1
+        let known = self.0.iter().position(|known| known == label);
+        let at = known.or_else(|| {
+            (self.0.len() < ZONES_MAX).then(|| {
+                self.0.push(label.to_owned());
+                self.0.len() - 1
+            })
         });
-        Zone(u32::try_from(at + 1).unwrap_or(0))
+        at.map_or_else(Zone::default, |at| Zone(u32::try_from(at + 1).unwrap_or(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_labels_are_one_zone_and_no_label_is_none() {
+        let mut zones = Zones::default();
+        let [east, west] = ["east", "west"].map(|label| zones.number(label));
+        assert_ne!(east, west);
+        assert_eq!(zones.number("east"), east);
+        assert_eq!(zones.number(""), Zone::default());
+    }
+
+    #[test]
+    fn made_up_labels_do_not_fill_the_memory() {
+        let mut zones = Zones::default();
+        for n in 0..2 * ZONES_MAX {
+            zones.number(&n.to_string());
+        }
+        assert_eq!(zones.0.len(), ZONES_MAX);
+        assert_eq!(zones.number("one more"), Zone::default());
+        assert_ne!(zones.number("7"), Zone::default());
     }
 }

@@ -9,16 +9,19 @@ use std::time::Duration;
 use super::error::NodeError;
 use super::obtain::Seek;
 use super::report::Report;
+use super::serve::refuse;
 use super::snapshot::{Phase, Snapshot};
 use super::{Inbox, Node};
-use crate::swarm;
+use crate::swarm::{self, Input};
 use crate::units::Time;
-use crate::wire::{Message, Reason};
+use crate::wire::{Message, Reason, Refusal};
 
 /// With `exit_complete`, how long a complete node waits for others to hold what it holds.
 const LINGER_MAX: Duration = Duration::from_secs(10);
 /// How long uploads under way may take to end when a node leaves.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// Bytes that count as news (64 KiB: somebody who sends a byte now and then does not keep a job from being given up).
+const ARRIVAL_LEN: u64 = 64 << 10;
 /// How long a node that holds a content from an earlier run waits for a newer one before it offers its own.
 const STORED_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -34,16 +37,28 @@ impl Node {
         if self.finished {
             return Ok(self.may_leave(now));
         }
-        let missing = self.content.as_ref().map_or(0, |content| content.swarm.have().missing().count());
+        self.notice_arrivals(now);
+        let (total, held) = self.content.as_ref().map_or((0, 0), |content| {
+            let have = content.swarm.have();
+            (have.layout().count(), have.len())
+        });
+        let missing = total - held;
         if let Some(limit) = self.config.transfer_idle_timeout
             && missing > 0
             && now - self.last_progress > limit
         {
-            let total = self.content.as_ref().map_or(0, |content| content.manifest.layout().count());
-            let missing = u32::try_from(missing).unwrap_or(u32::MAX);
             return Err(NodeError::Incomplete { waited: limit, missing, total });
         }
         Ok(false)
+    }
+
+    /// Bytes that arrive are progress: on a slow line a large chunk takes longer than any patience.
+    fn notice_arrivals(&mut self, now: Time) {
+        let arrived = self.budget.arrived() / ARRIVAL_LEN;
+        if self.arrivals != arrived {
+            self.arrivals = arrived;
+            self.last_progress = now;
+        }
     }
 
     /// Without a content: takes the stored one when its time has come, or gives up.
@@ -55,7 +70,8 @@ impl Node {
         if self.stored.is_some() && (alone || (wanted && waited > STORED_PATIENCE) || waited > limit) {
             self.take_stored();
         }
-        if !matches!(self.seek, Seek::Waiting | Seek::Obtaining) {
+        // A manifest that is on its way has limits of its own; nobody could be told that there are no peers then.
+        if !matches!(self.seek, Seek::Waiting) {
             return Ok(());
         }
         if self.refused_us && self.links.len() == 0 && self.candidates.all_listed_failed() {
@@ -86,9 +102,10 @@ impl Node {
     /// Takes no more requests and lets uploads under way end, within a bound.
     pub(super) async fn drain(&mut self, inbox: &mut Inbox) {
         self.leaving = true;
-        let uploads = |node: &Self| node.content.as_ref().map_or(0, |content| content.swarm.uploads().0);
+        self.drive();
+        self.refuse_waiting();
         let work = async {
-            while uploads(self) > 0 {
+            while self.uploads_under_way() > 0 {
                 let event = tokio::select! {
                     Some(event) = inbox.events.recv() => self.on_event(event),
                     Some((source, event)) = inbox.links.recv() => self.on_link_event(source, event),
@@ -102,6 +119,19 @@ impl Node {
         };
         // Whoever is served more slowly than this asks somebody else.
         let _ = tokio::time::timeout(DRAIN_MAX, work).await;
+    }
+
+    /// Refuses the requests that wait: nobody carries out what the swarm asks for any more, so none of them would ever begin.
+    fn refuse_waiting(&mut self) {
+        let waiting = self.content.as_mut().map(|content| std::mem::take(&mut content.requests)).unwrap_or_default();
+        for (request, waiting) in waiting {
+            refuse(waiting.send, Refusal::Busy);
+            self.tell_swarm(Input::Withdrawn { request });
+        }
+    }
+
+    fn uploads_under_way(&self) -> usize {
+        self.content.as_ref().map_or(0, |content| content.swarm.uploads().0)
     }
 
     /// Tells the neighbours that we leave.

@@ -9,6 +9,7 @@ use crate::bitfield::Bitfield;
 use crate::identity::Identity;
 use crate::net::ControlSender;
 use crate::swarm::SourceId;
+use crate::wire::limits::OFFERS_MAX;
 use crate::wire::{ContentIndex, Hello, Message, Offer, PeerId, Reason};
 
 /// Neighbours that a node dials for: enough for rarest-first to work (ten is best, and others dial us too).
@@ -17,6 +18,8 @@ pub(super) const DIAL_TARGET: usize = 8;
 pub(super) const ACCEPT_MAX: usize = 12;
 /// Neighbours that a publisher accepts: below 16 its uplink idles in a large swarm.
 pub(super) const ACCEPT_MAX_PUBLISHER: usize = 32;
+/// Addresses remembered of one neighbour: a machine has few, and a list may name it by each.
+const ALIASES_MAX: usize = 16;
 
 /// One neighbour.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(super) struct Link {
     pub(super) identity: Identity,
     /// Where others may dial it: its address here, with the port that it listens on.
     pub(super) address: SocketAddr,
+    /// Other addresses that led to the same peer: no use to dial them while it is a neighbour.
+    pub(super) aliases: Vec<SocketAddr>,
     /// Whether we dialled it.
     pub(super) dialled: bool,
     /// The contents that it offers.
@@ -45,6 +50,24 @@ impl Link {
         if !self.control.send(message) {
             crate::net::close(&self.connection, Reason::Protocol, "control messages are not read");
         }
+    }
+
+    /// Notes that `address` leads to this neighbour too; false when there are too many to remember.
+    pub(super) fn add_alias(&mut self, address: SocketAddr) -> bool {
+        let known = self.address == address || self.aliases.contains(&address);
+        let remembered = known || self.aliases.len() < ALIASES_MAX;
+        if remembered && !known {
+            self.aliases.push(address);
+        }
+        remembered
+    }
+
+    /// Notes what the neighbour offers in addition; an index or a content that it named before has a new meaning now.
+    pub(super) fn add_offers(&mut self, offers: Vec<Offer>) {
+        self.offers.retain(|old| offers.iter().all(|new| new.index != old.index && new.id != old.id));
+        self.offers.extend(offers);
+        // Whoever offers more than fits in a message has forgotten its oldest.
+        self.offers.drain(..self.offers.len().saturating_sub(OFFERS_MAX));
     }
 
     /// Notes that the neighbour has the proof of these chunks.
@@ -72,8 +95,8 @@ pub(super) enum Admission {
     Replace(SourceId),
     /// It leads to ourselves.
     OurSelf,
-    /// The older connection to the same peer stays.
-    Duplicate,
+    /// This older connection to the same peer stays.
+    Duplicate(SourceId),
     /// We have as many as we want.
     Full,
 }
@@ -91,7 +114,7 @@ impl Links {
             return if older.dialled != dialled && dialled == (ours < theirs) {
                 Admission::Replace(source)
             } else {
-                Admission::Duplicate
+                Admission::Duplicate(source)
             };
         }
         if !dialled && self.by_source.len() >= most { Admission::Full } else { Admission::Keep }

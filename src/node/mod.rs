@@ -27,6 +27,8 @@ mod report;
 mod serve;
 mod snapshot;
 mod start;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use std::collections::BTreeSet;
@@ -58,7 +60,7 @@ use links::Links;
 use obtain::{Seek, Stored};
 use press::Press;
 
-/// How often the loop looks at the clock at the latest: bounds, progress and gossip of addresses.
+/// How often the loop looks at bounds, progress and gossip of addresses, however many events come meanwhile.
 const REVIEW_EVERY: Duration = Duration::from_millis(200);
 /// Addresses of new neighbours are passed on at most so often.
 const PEERS_EVERY: Duration = Duration::from_secs(1);
@@ -156,9 +158,11 @@ struct Node {
 
     started: Time,
     last_progress: Time,
+    /// What had arrived when it was looked at last.
+    arrivals: u64,
     last_request: Time,
-    next_peers: Time,
     next_review: Time,
+    next_peers: Time,
     completed_at: Option<Time>,
     committing: bool,
     finishing: bool,
@@ -166,6 +170,14 @@ struct Node {
     finished: bool,
     leaving: bool,
     reported: Option<Snapshot>,
+}
+
+/// Whoever drops the future of [`run`] in the middle wants it to be over: without this, tasks would go on serving and writing as
+/// long as their neighbours do.
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.endpoint.close(u32::from(Reason::Stopped.code()).into(), b"stopped");
+    }
 }
 
 impl Node {
@@ -190,20 +202,25 @@ impl Node {
         }
     }
 
-    /// When to look at the clock at the latest.
+    /// When to look at the clock. Nothing that cannot be dealt with now may be in it, or the loop would never sleep.
     fn deadline(&self) -> Time {
         let content = self.content.as_ref();
         let swarm = content.and_then(|content| content.swarm.deadline());
         let press = content.and_then(|content| content.press.as_ref()?.deadline());
-        [swarm, press, self.candidates.deadline()].into_iter().flatten().fold(self.next_review, Time::min)
+        let dial = if self.neighbours_wanted() > 0 { self.candidates.deadline() } else { None };
+        [swarm, press, dial].into_iter().flatten().fold(self.next_review, Time::min)
     }
 
     /// Something may be due. True when the node may leave.
     fn on_time(&mut self) -> Result<bool, NodeError> {
         let now = self.clock.now();
-        self.next_review = now + REVIEW_EVERY;
         self.tell_swarm(Input::Tick);
         self.print()?;
+        self.dial_due();
+        if now < self.next_review {
+            return Ok(false);
+        }
+        self.next_review = now + REVIEW_EVERY;
         self.commit_if_due();
         self.report_progress();
         if now >= self.next_peers {
@@ -220,7 +237,7 @@ impl Node {
         }
     }
 
-    /// Carries out what the swarm asks for, and dials.
+    /// Carries out what the swarm asks for.
     fn drive(&mut self) {
         while let Some(output) = self.content.as_mut().and_then(|content| content.swarm.poll()) {
             match output {
@@ -234,12 +251,12 @@ impl Node {
                 Output::Complete => self.finish(),
             }
         }
-        self.dial_due();
     }
 
     /// A task of the node reports.
     fn on_event(&mut self, event: Event) -> Result<(), NodeError> {
         match event {
+            Event::Panicked => return Err(NodeError::Panicked),
             Event::Resolved { name, outcome } => self.on_resolved(&name, outcome),
             Event::Greeted { greeted, address } => self.on_greeted(*greeted, address),
             Event::NotGreeted { address, dialled, error } => self.on_not_greeted(address, dialled, &error),

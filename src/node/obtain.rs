@@ -22,12 +22,15 @@ use super::prove::Found;
 use super::publish::hash_range;
 use super::report::Report;
 use crate::bitfield::Bitfield;
-use crate::manifest::{Check, ContentId, Endorsement, Entries, Manifest, Proofs, SignedBatch};
+use crate::manifest::{Check, ContentId, Endorsement, Entries, Manifest, PROOF_KEYS_MAX, Proofs, SignedBatch};
 use crate::net::{ObtainError, obtain};
 use crate::store::{Names, NewContent, Opened, Replica, StoreError, SymlinkPolicy};
 use crate::swarm::SourceId;
 use crate::units::Bytes;
-use crate::wire::Wants;
+use crate::wire::{Reason, Wants};
+
+/// Endorsements remembered before there is a content: as many as a content may have keys, for a few contents.
+const ENDORSEMENTS_MAX: usize = 4 * PROOF_KEYS_MAX;
 
 /// A content that the destination holds from an earlier run, with endorsements that still hold.
 #[derive(Debug)]
@@ -67,7 +70,7 @@ impl Node {
     pub(super) fn consider(&mut self, source: SourceId, endorsement: Endorsement) {
         let id = endorsement.content;
         let offered = self.links.link(source).is_some_and(|link| link.offers.iter().any(|offer| offer.id == id));
-        if !offered || matches!(self.seek, Seek::Done) {
+        if !offered {
             return;
         }
         if let Some(stored) = &self.stored
@@ -77,7 +80,8 @@ impl Node {
         {
             return;
         }
-        if !self.endorsements.contains(&endorsement) {
+        // Also while the destination is being made ready: nobody says it again, and batches of its key would never count.
+        if self.endorsements.len() < ENDORSEMENTS_MAX && !self.endorsements.contains(&endorsement) {
             self.endorsements.push(endorsement);
         }
         if matches!(self.seek, Seek::Waiting) {
@@ -93,7 +97,7 @@ impl Node {
         let Some(link) = self.links.link(from) else { return };
         self.seek = Seek::Obtaining;
         let (connection, events) = (link.connection.clone(), self.events.clone());
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let outcome = obtain(&connection, id).await;
             events.send(Event::Obtained { source: from, outcome });
         });
@@ -106,7 +110,9 @@ impl Node {
             Err(error) => {
                 tracing::warn!(?source, %error, "a neighbour could not send the manifest");
                 self.seek = Seek::Waiting;
-                let next = self.links.iter().filter(|(other, _)| *other != source).find_map(|(other, link)| {
+                // It offered what it does not have, stalls, or lies; when it was a mishap, it is dialled again soon.
+                self.drop_link(source, Reason::Protocol, "it did not send the manifest that it offers");
+                let next = self.links.iter().find_map(|(other, link)| {
                     let endorsed = |id| self.endorsements.iter().any(|endorsement| endorsement.content == id);
                     link.offers.iter().find(|offer| endorsed(offer.id)).map(|offer| (other, offer.id))
                 });
@@ -141,7 +147,7 @@ impl Node {
         endorsements.retain(|endorsement| endorsement.content == id);
         let (events, pool) = (self.events.clone(), self.pool.clone());
         let symlinks = self.config.symlinks;
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let job = move || make_ready(opened, manifest, endorsements, &batches, symlinks);
             events.send(Event::Ready(Box::new(pool.run(job).await)));
         });

@@ -83,6 +83,8 @@ impl Node {
         let mut content = Content::new(manifest, proofs, have, Tree::Published(source), config, self.rng.u64(..));
         content.press = Some(press);
         self.finished = true;
+        // The walk was no idling.
+        self.last_request = self.clock.now();
         self.adopt(content);
         self.hash_on();
     }
@@ -113,7 +115,7 @@ impl Node {
         }
         let (tree, layout) = (content.tree.clone(), content.manifest.layout());
         let (events, pool) = (self.events.clone(), self.pool.clone());
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let job = move || {
                 let hash = |chunk| Ok((chunk, hash_range(&tree, layout.range(chunk))?));
                 chunks.into_iter().map(hash).collect()

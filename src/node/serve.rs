@@ -54,7 +54,7 @@ impl Node {
         let manifest = self.content.as_ref().map(|content| &content.manifest).filter(|manifest| manifest.id() == id);
         let Some(manifest) = manifest.cloned() else { return refuse(send, Refusal::NotHeld) };
         let pool = self.pool.clone();
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let bytes = pool.run(move || match page {
                 None => Some(manifest.header_bytes()),
                 Some(index) => manifest.page(index),
@@ -82,7 +82,7 @@ impl Node {
             told: link.told.as_ref().is_some_and(|told| told.contains(chunk)),
         };
         let events = self.events.clone();
-        tokio::spawn(async move {
+        self.events.spawn(async move {
             let outcome = match upload.run().await {
                 Ok((digest, send)) => {
                     events.send(Event::UploadWritten { request, chunk, digest });
@@ -156,7 +156,7 @@ impl Node {
 }
 
 /// Refuses a request; whoever asked may be gone, which is as good.
-fn refuse(mut send: SendStream, reason: Refusal) {
+pub(super) fn refuse(mut send: SendStream, reason: Refusal) {
     tokio::spawn(async move {
         let _ = frames::write(&mut send, &Answer::Rejected { reason }).await;
         let _ = send.finish();

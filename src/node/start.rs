@@ -80,9 +80,10 @@ impl Node {
             copy: None,
             started: Time::ZERO,
             last_progress: Time::ZERO,
+            arrivals: 0,
             last_request: Time::ZERO,
-            next_peers: Time::ZERO,
             next_review: Time::ZERO,
+            next_peers: Time::ZERO,
             completed_at: None,
             committing: false,
             finishing: false,
@@ -165,7 +166,7 @@ impl Node {
         let resolver = Arc::new(Resolver::from_system());
         for peer in self.config.peers.clone() {
             let (resolver, events) = (Arc::clone(&resolver), self.events.clone());
-            tokio::spawn(async move {
+            self.events.spawn(async move {
                 while events.is_heard() {
                     let outcome = resolver.resolve(&peer).await;
                     let pause = if outcome.is_ok() { RESOLVE_EVERY } else { RESOLVE_RETRY };

@@ -1,0 +1,281 @@
+//! A peer that is played by the test: it has a valid certificate and the content, and says and sends what the test wants.
+//!
+//! It speaks through the library's own frames, so that only its behaviour differs from that of a node.
+//!
+//! Invariant: it is as well-behaved as the test lets it be; every lie is in the test that tells it.
+//!
+//! Not here: nodes that behave (`swarm`).
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream};
+use strew::identity::Credentials;
+use strew::manifest::{ContentId, DatasetKey, DigestKind, Endorsement, EntryKind, Manifest, SignedBatch};
+use strew::net::{TransportSettings, bind, dial, frames};
+use strew::store::{SymlinkPolicy, scan};
+use strew::wire::{
+    Answer, ContentIndex, Encoding, Form, Hello, List, Message, Offer, Open, PeerId, Ranges, Reason, Refusal, Text,
+    Trailer, VERSION, Wants,
+};
+use tokio::sync::mpsc;
+
+use crate::swarm::{CHUNK, Tree, member, within};
+
+/// The number by which the actor speaks of the content; unlike a node's, so that the two are not confused.
+pub(crate) const INDEX: ContentIndex = ContentIndex(5);
+
+/// How the actor answers a request for a chunk.
+pub(crate) enum Reply {
+    /// With these bytes and this proof.
+    Data(Vec<u8>, Option<SignedBatch>),
+    /// Not at all; the stream stays open.
+    Silence,
+}
+
+/// See the module's text.
+pub(crate) struct Actor {
+    endpoint: Endpoint,
+    manifest: Manifest,
+    data: Vec<u8>,
+    key: DatasetKey,
+    endorsement: Endorsement,
+}
+
+impl Actor {
+    /// An actor that knows `tree` and endorses it itself.
+    pub(crate) fn knowing(tree: &Tree) -> Arc<Self> {
+        Self::with_settings(tree, &TransportSettings::default())
+    }
+
+    pub(crate) fn with_settings(tree: &Tree, settings: &TransportSettings) -> Arc<Self> {
+        let credentials = member();
+        let endpoint = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &credentials, settings).unwrap();
+        let entries = scan(&tree.source(), SymlinkPolicy::Refuse).unwrap().entries;
+        let mut data = Vec::new();
+        for entry in entries.as_slice().iter().filter(|entry| matches!(entry.kind, EntryKind::File { .. })) {
+            data.extend(std::fs::read(tree.source().join(entry.path.to_string())).unwrap());
+        }
+        let manifest = Manifest::publish(entries, Some(CHUNK)).unwrap();
+        let key = DatasetKey::from_seed(&[9; 32]);
+        let endorsement = endorse(&credentials, manifest.id(), &key);
+        Arc::new(Self { endpoint, manifest, data, key, endorsement })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.endpoint.local_addr().unwrap()
+    }
+
+    pub(crate) fn content(&self) -> ContentId {
+        self.manifest.id()
+    }
+
+    pub(crate) fn chunk_count(&self) -> u32 {
+        self.manifest.layout().count()
+    }
+
+    /// The right bytes of a chunk.
+    pub(crate) fn chunk(&self, index: u32) -> Vec<u8> {
+        let layout = self.manifest.layout();
+        let range = layout.range(layout.chunk(index).unwrap());
+        self.data[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()].to_vec()
+    }
+
+    /// A batch of this actor's own that lists the chunk with the right digest.
+    pub(crate) fn proof(&self, index: u32) -> SignedBatch {
+        let chunk = self.manifest.layout().chunk(index).unwrap();
+        let digest = DigestKind::Blake3.digest(&self.chunk(index));
+        SignedBatch::sign(&self.key, self.content(), &[(chunk, digest)])
+    }
+
+    /// Proofs of everything.
+    pub(crate) fn proofs(&self) -> Message {
+        let layout = self.manifest.layout();
+        let digests = layout.chunks().map(|chunk| (chunk, DigestKind::Blake3.digest(&self.chunk(chunk.index()))));
+        let batches = SignedBatch::sign_all(&self.key, self.content(), &digests.collect());
+        Message::Digests { content: INDEX, batches: List::try_from(batches).unwrap() }
+    }
+
+    /// What a peer says that has all of the content.
+    pub(crate) fn hello(&self) -> Hello {
+        let offer = Offer { index: INDEX, id: self.content(), complete: true };
+        Hello {
+            version: VERSION,
+            peer: PeerId([1; 16]),
+            listen_port: self.address().port(),
+            zone: Text::default(),
+            publisher: false,
+            agent: Text::default(),
+            contents: List::try_from(vec![offer]).unwrap(),
+            wants: Wants::Nothing,
+        }
+    }
+
+    /// Becomes a neighbour of the node at `address`.
+    pub(crate) async fn meet(&self, address: SocketAddr, hello: Hello) -> Meeting {
+        let connection = within("connection", dial(&self.endpoint, address).unwrap()).await.unwrap();
+        Meeting::greet(connection, hello).await
+    }
+
+    /// Becomes a neighbour of the first node that dials.
+    pub(crate) async fn await_node(&self) -> Meeting {
+        let connection = within("connection", async { self.endpoint.accept().await.unwrap().await.unwrap() }).await;
+        Meeting::greet(connection, self.hello()).await
+    }
+
+    /// Takes part in the swarm of the content: introduces itself, says `proofs` and that it has everything once the node has
+    /// introduced itself too, and answers requests as `reply` says.
+    pub(crate) async fn play(
+        self: Arc<Self>,
+        meeting: Meeting,
+        proofs: Option<Message>,
+        reply: impl Fn(&Self, u32) -> Reply + Send + 'static,
+    ) -> Play {
+        self.take_part(meeting, proofs, false, reply).await
+    }
+
+    /// As [`Actor::play`], but the pages of the manifest that it offers are not those that make its name.
+    pub(crate) async fn play_with_wrong_pages(self: Arc<Self>, meeting: Meeting) -> Play {
+        self.take_part(meeting, None, true, |_, _| Reply::Silence).await
+    }
+
+    async fn take_part(
+        self: Arc<Self>,
+        mut meeting: Meeting,
+        proofs: Option<Message>,
+        wrong_pages: bool,
+        reply: impl Fn(&Self, u32) -> Reply + Send + 'static,
+    ) -> Play {
+        let offers = self.hello().contents;
+        meeting.tell(&Message::Offers(offers)).await;
+        let list = List::try_from(vec![self.endorsement.clone()]).unwrap();
+        meeting.tell(&Message::Endorsements { content: INDEX, list }).await;
+        let Meeting { connection, send, recv } = meeting;
+        let (asks, asked) = mpsc::unbounded_channel();
+        tokio::spawn(converse(send, recv, proofs));
+        tokio::spawn(self.answer(connection.clone(), asks, wrong_pages, reply));
+        Play { connection, asked }
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        connection: Connection,
+        asked: mpsc::UnboundedSender<u32>,
+        wrong_pages: bool,
+        reply: impl Fn(&Self, u32) -> Reply,
+    ) {
+        let mut unanswered = Vec::new();
+        while let Ok((mut send, mut recv)) = connection.accept_bi().await {
+            match frames::read::<Open>(&mut recv).await {
+                Ok(Open::Header { .. }) => answer_page(send, Some(self.manifest.header_bytes())).await,
+                Ok(Open::Page { page, .. }) => {
+                    let right = self.manifest.page(page);
+                    let sent = if wrong_pages { right.map(|page| vec![0; page.len()]) } else { right };
+                    answer_page(send, sent).await;
+                }
+                Ok(Open::Chunk(request)) => {
+                    let _ = asked.send(request.chunk);
+                    match reply(&self, request.chunk) {
+                        Reply::Data(data, proof) => answer_chunk(&mut send, request.chunk, data, proof).await,
+                        Reply::Silence => unanswered.push(send),
+                    }
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+fn endorse(credentials: &Credentials, content: ContentId, key: &DatasetKey) -> Endorsement {
+    let time = 1_700_000_000;
+    let signed = credentials.sign(&Endorsement::payload_of(content, key.id(), time)).unwrap();
+    let (scheme, signature, chain) = (signed.scheme, signed.signature, signed.chain);
+    Endorsement { content, key: key.id(), time, scheme, signature, chain }
+}
+
+async fn converse(mut send: SendStream, mut recv: RecvStream, proofs: Option<Message>) {
+    while let Ok(message) = frames::read::<Message>(&mut recv).await {
+        if matches!(message, Message::Offers(_)) {
+            let held = Message::Bitfield { content: INDEX, form: Form::All };
+            for message in proofs.iter().chain([&held]) {
+                let _ = frames::write(&mut send, message).await;
+            }
+        }
+    }
+}
+
+async fn answer_page(mut send: SendStream, bytes: Option<Vec<u8>>) {
+    let Some(bytes) = bytes else {
+        let _ = frames::write(&mut send, &Answer::Rejected { reason: Refusal::NotHeld }).await;
+        return;
+    };
+    let _ = frames::write(&mut send, &Answer::Manifest { length: u32::try_from(bytes.len()).unwrap() }).await;
+    let _ = send.write_all(&bytes).await;
+}
+
+async fn answer_chunk(send: &mut SendStream, chunk: u32, data: Vec<u8>, proof: Option<SignedBatch>) {
+    let length = u32::try_from(data.len()).unwrap();
+    let answer = Answer::Data { chunk, ranges: Ranges::WHOLE, encoding: Encoding::Raw, length };
+    let _ = frames::write(send, &answer).await;
+    let _ = send.write_all(&data).await;
+    let _ = frames::write(send, &Trailer { proof, waiting: 0 }).await;
+    let _ = send.finish();
+}
+
+/// A connection to a node, on which hellos are exchanged.
+pub(crate) struct Meeting {
+    pub(crate) connection: Connection,
+    pub(crate) send: SendStream,
+    pub(crate) recv: RecvStream,
+}
+
+impl Meeting {
+    async fn greet(connection: Connection, hello: Hello) -> Self {
+        let mut send = connection.open_uni().await.unwrap();
+        frames::write(&mut send, &Message::Hello(hello)).await.unwrap();
+        let mut recv = within("hello", connection.accept_uni()).await.unwrap();
+        assert!(matches!(frames::read(&mut recv).await.unwrap(), Message::Hello(_)));
+        frames::write(&mut send, &Message::Welcome).await.unwrap();
+        assert_eq!(within("welcome", frames::read::<Message>(&mut recv)).await.unwrap(), Message::Welcome);
+        Self { connection, send, recv }
+    }
+
+    pub(crate) async fn tell(&mut self, message: &Message) {
+        frames::write(&mut self.send, message).await.unwrap();
+    }
+
+    /// Waits for the control message that `wanted` recognises.
+    pub(crate) async fn hear<T>(&mut self, what: &str, wanted: impl Fn(Message) -> Option<T>) -> T {
+        within(what, async {
+            loop {
+                if let Some(found) = wanted(frames::read(&mut self.recv).await.unwrap()) {
+                    return found;
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// An actor that takes part.
+pub(crate) struct Play {
+    pub(crate) connection: Connection,
+    asked: mpsc::UnboundedReceiver<u32>,
+}
+
+impl Play {
+    /// Waits until it is asked for a chunk.
+    pub(crate) async fn asked(&mut self) -> u32 {
+        within("request", self.asked.recv()).await.expect("the play goes on")
+    }
+}
+
+/// Why the other side closed a connection.
+pub(crate) async fn closing_reason(connection: &Connection) -> Reason {
+    match within("end of the connection", connection.closed()).await {
+        ConnectionError::ApplicationClosed(close) => {
+            Reason::from_code(u8::try_from(close.error_code.into_inner()).unwrap())
+        }
+        other => panic!("the connection ended otherwise: {other}"),
+    }
+}
