@@ -164,7 +164,7 @@ mod tests {
 
     /// Ten chunks, of which these may lie here.
     fn found(chunks: &[u32]) -> (Layout, Found) {
-        let layout = Layout::new(10, 1).unwrap();
+        let layout = Layout::new(10 << 10, 1 << 10).unwrap();
         (layout, Found::new(set(layout, chunks)))
     }
 
