@@ -275,7 +275,7 @@ async fn a_node_that_leaves_answers_everybody_who_waits() {
     }
     let any = async {
         while begun.iter_mut().all(|one| one.try_recv().is_err()) {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     };
     within("first answer", any).await;

@@ -259,6 +259,18 @@ pub struct SourceTotals {
     pub chunks_uploaded: u64,
 }
 
+impl From<crate::node::SourceTotals> for SourceTotals {
+    fn from(totals: crate::node::SourceTotals) -> Self {
+        Self {
+            name: totals.name,
+            received: totals.received.0,
+            chunks_received: totals.chunks_received,
+            uploaded: totals.uploaded.0,
+            chunks_uploaded: totals.chunks_uploaded,
+        }
+    }
+}
+
 /// A path, without loss.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventPath {

@@ -25,7 +25,7 @@ use super::screen::Screen;
 use super::sentence;
 use crate::discovery::own_address;
 use crate::identity::Credentials;
-use crate::node::{self, NodeError, Report, Reports, Snapshot};
+use crate::node::{self, NodeError, Report, Reports, Snapshot, SourceTotals};
 use crate::store::ErrorKind;
 use crate::units::Time;
 
@@ -42,11 +42,12 @@ pub(super) fn run(config: &Config, keys: &OwnKeys, screen: &Screen) -> ExitCode 
         Err(error) => return give_up(&mut reporter, ExitCode::LocalIo, format!("cannot start threads: {error}")),
     };
     let (snapshot, content) = (Snapshot::default(), String::new());
-    let mut teller = Teller { reporter, screen, began, snapshot, content, config, keys };
+    let mut teller = Teller { reporter, screen, began, snapshot, content, sources: Vec::new(), config, keys };
     let code = runtime.block_on(teller.follow(credentials));
     // Tasks that still wait for a peer are not waited for.
     runtime.shutdown_background();
-    let summary = Summary::new(code, teller.elapsed_ms(), &teller.snapshot, Vec::new());
+    let sources = std::mem::take(&mut teller.sources).into_iter().map(Into::into).collect();
+    let summary = Summary::new(code, teller.elapsed_ms(), &teller.snapshot, sources);
     teller.reporter.finish(unix_ms(), summary);
     code
 }
@@ -64,6 +65,7 @@ struct Teller<'a> {
     began: Instant,
     snapshot: Snapshot,
     content: String,
+    sources: Vec<SourceTotals>,
     config: &'a Config,
     keys: &'a OwnKeys,
 }
@@ -182,6 +184,14 @@ impl Teller<'_> {
                     elapsed_ms: self.elapsed_ms(),
                     read_back: self.config.node.verify_on_complete,
                 })
+            }
+            Report::Refused { address, reason, peers } => {
+                let (address, reason) = (address.to_string(), Some(reason));
+                Event::Peer(Peer { state: PeerState::Refused, address, identity: None, reason, peers })
+            }
+            Report::Totals(list) => {
+                self.sources = list;
+                return;
             }
             Report::Warning(message) => Event::Warning(Warning { message, path: None }),
         };

@@ -221,8 +221,9 @@ mod tests {
     #[test]
     fn gossip_cannot_fill_the_memory() {
         let mut candidates = Candidates::default();
-        for n in 0..KNOWN_MAX + 10 {
-            candidates.add(SocketAddr::from(([10, 0, (n >> 8) as u8, n as u8], 1)), Origin::Gossip, at(0));
+        let many = u16::try_from(KNOWN_MAX + 10).unwrap();
+        for port in 1..=many {
+            candidates.add(address(port), Origin::Gossip, at(0));
         }
         assert_eq!(candidates.known.len(), KNOWN_MAX);
     }

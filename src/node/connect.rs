@@ -120,10 +120,12 @@ impl Node {
 
     /// No neighbour came of a connection.
     pub(super) fn on_not_greeted(&mut self, address: SocketAddr, dialled: bool, error: &LinkError) {
+        let mut refused = matches!(error, LinkError::Version(_));
         let text = match error {
             LinkError::Connection(lost) => {
                 let failure = Failure::from(lost);
                 self.refused_us |= dialled && failure.is_authentication();
+                refused = failure.is_authentication();
                 failure.to_string()
             }
             other => other.to_string(),
@@ -137,11 +139,19 @@ impl Node {
             self.complained.clear();
         }
         let first = self.complained.insert(address.ip());
-        if first {
-            tracing::warn!(%address, dialled, "no connection: {text}");
-        } else {
-            tracing::debug!(%address, dialled, "no connection: {text}");
+        if !first {
+            return tracing::debug!(%address, dialled, "no connection: {text}");
         }
+        tracing::warn!(%address, dialled, "no connection: {text}");
+        if refused {
+            self.report_refused(address, text);
+        }
+    }
+
+    /// Tells that somebody does not take part.
+    pub(super) fn report_refused(&self, address: SocketAddr, reason: String) {
+        let peers = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
+        self.reports.send(Report::Refused { address, reason, peers });
     }
 
     /// Hellos are exchanged: keep the connection, or say why not.
@@ -157,7 +167,7 @@ impl Node {
         match self.links.admit(self.peer, greeted.hello.peer, greeted.dialled, most) {
             Admission::Keep => {}
             Admission::Replace(older) => {
-                self.drop_link(older, Reason::Duplicate, "a second connection to the same peer")
+                self.drop_link(older, Reason::Duplicate, "a second connection to the same peer");
             }
             Admission::OurSelf => {
                 link::close(&greeted.connection, Reason::SelfConnect, "this is ourselves");
@@ -199,6 +209,7 @@ impl Node {
         let (connection, hello, dialled) = (greeted.connection.clone(), greeted.hello.clone(), greeted.dialled);
         let publisher = hello.publisher;
         let offers = hello.contents.to_vec();
+        self.totals.begin(source, address.to_string());
         let control = link::start(greeted, source, self.link_events.clone());
         self.links.insert(
             source,
@@ -259,6 +270,7 @@ impl Node {
     /// A link is over.
     pub(super) fn on_closed(&mut self, source: SourceId, reason: &str) {
         let Some(link) = self.links.remove(source) else { return };
+        self.totals.end(source);
         for address in link.aliases.iter().chain([&link.address]) {
             self.candidates.failed(*address, self.clock.now(), &mut self.rng);
         }
@@ -290,6 +302,7 @@ impl Node {
         let text = Text::lossy("this node follows another content");
         link.tell(&Message::Reject(Reject { content, reason: Reason::OtherContent, text }));
         tracing::info!(address = %link.address, "a neighbour follows another content");
+        self.report_refused(link.address, "it follows another content".to_owned());
         self.drop_link(source, Reason::OtherContent, "this node follows another content");
     }
 }

@@ -112,6 +112,7 @@ impl Node {
             let len = content.manifest.layout().len(chunk);
             let counter = if source == LOCAL { &mut content.snapshot.copied } else { &mut content.snapshot.received };
             *counter = Bytes(counter.0 + len);
+            self.totals.came(source, len);
         }
         if let Some(batch) = proof {
             self.on_batches(source, &[batch])?;

@@ -6,6 +6,7 @@
 //! Not here: syncing and renaming (`store`).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Node;
 use super::error::NodeError;
@@ -76,16 +77,21 @@ impl Node {
     fn read_back(&mut self) {
         self.verifying = true;
         self.report_progress();
-        let Some(content) = &self.content else { return };
-        let (tree, layout) = (content.tree.clone(), content.manifest.layout());
+        let Some((content, replica)) = self.content.as_ref().and_then(|content| Some((content, content.replica()?)))
+        else {
+            return;
+        };
+        let (replica, layout) = (Arc::clone(replica), content.manifest.layout());
         let digests: Vec<_> = layout.chunks().map(|chunk| content.proofs.digest(chunk)).collect();
-        let (events, pool) = (self.events.clone(), self.pool.clone());
+        let (events, pool, done) = (self.events.clone(), self.pool.clone(), Arc::clone(&self.read_back));
         self.events.spawn(async move {
             let job = move || {
+                let read = |offset, buffer: &mut [u8]| replica.read_back(offset, buffer);
                 for (chunk, digest) in layout.chunks().zip(digests) {
-                    if Some(hash_range(&tree, layout.range(chunk))?) != digest {
+                    if Some(hash_range(read, layout.range(chunk))?) != digest {
                         return Ok(Some(chunk));
                     }
+                    done.fetch_add(layout.len(chunk), Ordering::Relaxed);
                 }
                 Ok(None)
             };

@@ -4,6 +4,7 @@
 //!
 //! Not here: signals (the caller passes a future) and exit codes (`cli`).
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::error::NodeError;
@@ -13,11 +14,13 @@ use super::serve::refuse;
 use super::snapshot::{Phase, Snapshot};
 use super::{Inbox, Node};
 use crate::swarm::{self, Input};
-use crate::units::Time;
+use crate::units::{Bytes, Time};
 use crate::wire::{Message, Reason, Refusal};
 
 /// With `exit_complete`, how long a complete node waits for others to hold what it holds.
 const LINGER_MAX: Duration = Duration::from_secs(10);
+/// How long the closing of connections may take: the packets leave at once, and nobody answers them.
+const FAREWELL_MAX: Duration = Duration::from_millis(200);
 /// How long uploads under way may take to end when a node leaves.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// Bytes that count as news (64 KiB: somebody who sends a byte now and then does not keep a job from being given up).
@@ -141,7 +144,7 @@ impl Node {
             link.tell(&Message::Bye { reason });
         }
         self.endpoint.close(u32::from(reason.code()).into(), b"leaving");
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.endpoint.wait_idle()).await;
+        let _ = tokio::time::timeout(FAREWELL_MAX, self.endpoint.wait_idle()).await;
     }
 
     /// The counters as they are now.
@@ -149,6 +152,7 @@ impl Node {
         let mut snapshot = self.content.as_ref().map_or_else(Snapshot::default, |content| content.snapshot.clone());
         snapshot.peers = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
         snapshot.peers_seen = self.peers_seen;
+        snapshot.bytes_read_back = Bytes(self.read_back.load(Ordering::Relaxed));
         snapshot.phase = match &self.content {
             None if self.links.len() == 0 => Phase::Connecting,
             None => Phase::Manifest,

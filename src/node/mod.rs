@@ -29,12 +29,14 @@ mod snapshot;
 mod start;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod upload;
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use quinn::Endpoint;
@@ -44,6 +46,7 @@ pub use config::{NodeConfig, Task};
 pub use error::NodeError;
 pub use report::{Report, Reports, Summary};
 pub use snapshot::{Phase, Snapshot};
+pub use totals::SourceTotals;
 
 use crate::identity::{Credentials, EndorsementError, Identity};
 use crate::manifest::Endorsement;
@@ -59,6 +62,7 @@ use gossip::Zones;
 use links::Links;
 use obtain::{Seek, Stored};
 use press::Press;
+use totals::Totals;
 
 /// How often the loop looks at bounds, progress and gossip of addresses, however many events come meanwhile.
 const REVIEW_EVERY: Duration = Duration::from_millis(200);
@@ -93,6 +97,7 @@ pub async fn run(
         node.drain(&mut inbox).await;
     }
     node.leave().await;
+    node.reports.send(Report::Totals(node.totals.list()));
     outcome.map(|()| node.summary())
 }
 
@@ -170,6 +175,9 @@ struct Node {
     finished: bool,
     leaving: bool,
     reported: Option<Snapshot>,
+    totals: Totals,
+    /// Bytes read back so far, counted by the job that reads.
+    read_back: Arc<AtomicU64>,
 }
 
 /// Whoever drops the future of [`run`] in the middle wants it to be over: without this, tasks would go on serving and writing as
@@ -263,7 +271,7 @@ impl Node {
             Event::Obtained { source, outcome } => self.on_obtained(source, outcome),
             Event::Ready(outcome) => self.on_ready(*outcome)?,
             Event::Arriving { source, asked, chunk } => {
-                self.tell_joined(source, Input::Arriving { source, asked, chunk })
+                self.tell_joined(source, Input::Arriving { source, asked, chunk });
             }
             Event::Fetched { source, asked, chunk, waiting, proof } => {
                 self.on_fetched(source, asked, chunk, waiting, proof)?;

@@ -251,7 +251,7 @@ pub(super) fn make_ready(
     let mut found = begun.unproven;
     for chunk in found.clone().iter().filter(|chunk| proofs.known().contains(*chunk)) {
         found.remove(chunk);
-        let digest = hash_range(&tree, manifest.layout().range(chunk));
+        let digest = hash_range(|offset, buffer| tree.read_at(offset, buffer), manifest.layout().range(chunk));
         if digest.is_ok_and(|digest| proofs.check(chunk, &digest) == Check::Proven) {
             replica.confirm(chunk)?;
         }

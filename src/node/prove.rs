@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Node;
-use super::content::{LOCAL, Tree};
+use super::content::LOCAL;
 use super::error::NodeError;
 use super::event::Event;
 use super::publish::hash_range;
@@ -105,7 +105,8 @@ impl Node {
         tokio::spawn(async move {
             let job = move || {
                 // What cannot be read is not there.
-                let equal = hash_range(&Tree::Replica(Arc::clone(&replica)), range).is_ok_and(|found| found == digest);
+                let equal = hash_range(|offset, buffer| replica.read_at(offset, buffer), range)
+                    .is_ok_and(|found| found == digest);
                 if equal {
                     replica.confirm(chunk)?;
                 }

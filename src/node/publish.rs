@@ -117,7 +117,9 @@ impl Node {
         let (events, pool) = (self.events.clone(), self.pool.clone());
         self.events.spawn(async move {
             let job = move || {
-                let hash = |chunk| Ok((chunk, hash_range(&tree, layout.range(chunk))?));
+                let hash = |chunk| {
+                    Ok((chunk, hash_range(|offset, buffer| tree.read_at(offset, buffer), layout.range(chunk))?))
+                };
                 chunks.into_iter().map(hash).collect()
             };
             events.send(Event::Background(pool.run(job).await));
@@ -192,13 +194,16 @@ impl Node {
 }
 
 /// The digest of a range of the content, read a megabyte at a time.
-pub(super) fn hash_range(tree: &Tree, range: std::ops::Range<u64>) -> Result<Digest, StoreError> {
+pub(super) fn hash_range(
+    read_at: impl Fn(u64, &mut [u8]) -> Result<(), StoreError>,
+    range: std::ops::Range<u64>,
+) -> Result<Digest, StoreError> {
     let mut hasher = DigestKind::Blake3.hasher();
     let mut buffer = vec![0; usize::try_from((range.end - range.start).min(READ_LEN)).expect("a megabyte fits memory")];
     let mut offset = range.start;
     while offset < range.end {
         let len = usize::try_from((range.end - offset).min(READ_LEN)).expect("a megabyte fits memory");
-        tree.read_at(offset, &mut buffer[..len])?;
+        read_at(offset, &mut buffer[..len])?;
         hasher.update(&buffer[..len]);
         offset += len as u64;
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use tokio::sync::mpsc;
 
 use super::snapshot::Snapshot;
+use super::totals::SourceTotals;
 use crate::identity::{Identity, SwarmId};
 use crate::manifest::ContentId;
 use crate::units::Bytes;
@@ -56,10 +57,21 @@ pub enum Report {
         /// Neighbours now.
         peers: u32,
     },
+    /// Somebody was not taken as a neighbour, or was dropped for good: another key, another content, bad chunks.
+    Refused {
+        /// Where it listens, or from where it knocked.
+        address: SocketAddr,
+        /// Why.
+        reason: String,
+        /// Neighbours now.
+        peers: u32,
+    },
     /// The counters, about five times a second while something moves.
     Progress(Snapshot),
     /// Every byte is here, verified, durable and under its final name.
     Complete(Snapshot),
+    /// What each source gave and took: the last report of a run.
+    Totals(Vec<SourceTotals>),
     /// Something that the user should know and that does not stop the job.
     Warning(String),
 }

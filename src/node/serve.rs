@@ -147,6 +147,7 @@ impl Node {
             let len = content.manifest.layout().len(chunk);
             content.snapshot.chunks_uploaded += 1;
             content.snapshot.uploaded = ByteCount(content.snapshot.uploaded.0 + len);
+            self.totals.went(source, len);
         }
         if self.links.link(source).is_some() {
             self.tell_swarm(Input::Sent { request, outcome });

@@ -20,6 +20,7 @@ use super::links::Links;
 use super::obtain::{Seek, Stored};
 use super::publish::Walked;
 use super::report::{Report, Reports};
+use super::totals::Totals;
 use super::{Clock, Inbox, LINK_EVENTS, Node, NodeConfig, Task};
 use crate::discovery::Resolver;
 use crate::identity::Credentials;
@@ -91,6 +92,8 @@ impl Node {
             finished: false,
             leaving: false,
             reported: None,
+            totals: Totals::default(),
+            read_back: Arc::default(),
             rng: Rng::with_seed(rng.u64(..)),
             config,
             credentials,

@@ -30,7 +30,7 @@ async fn a_due_address_wakes_nobody_while_no_more_neighbours_are_wanted() {
 #[tokio::test]
 async fn events_do_not_put_off_the_review() {
     let (mut node, _inbox) = node();
-    assert_eq!(node.on_time().unwrap(), false);
+    assert!(!node.on_time().unwrap());
     let due = node.deadline();
     node.drive();
     assert_eq!(node.deadline(), due);
