@@ -14,10 +14,9 @@ mod swarm;
 
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
 
 use strew::manifest::SignedBatch;
-use strew::net::{TransportSettings, frames};
+use strew::net::{TransportSettings, frames, greet};
 use strew::node::{NodeError, Report, Snapshot};
 use strew::wire::{Answer, ContentIndex, Message, Open, Ranges, Reason, Refusal, Request, Wants};
 use tokio::sync::oneshot;
@@ -162,8 +161,10 @@ async fn a_peer_of_another_content_is_told_so() {
     let actor = Actor::knowing(&other);
     let mut hello = actor.hello();
     hello.wants = Wants::Id(actor.content());
-    let meeting = actor.meet(publisher.address, hello).await;
-    assert_eq!(closing_reason(&meeting.connection).await, Reason::OtherContent);
+    let connection = actor.connect(publisher.address).await;
+    // The end may overtake the welcome.
+    let _ = greet(connection.clone(), true, &hello).await;
+    assert_eq!(closing_reason(&connection).await, Reason::OtherContent);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,7 +244,7 @@ async fn of_two_publishers_that_disagree_the_later_one_stops() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_leaves_answers_everybody_who_waits() {
+async fn a_node_that_leaves_brings_to_its_end_what_it_began() {
     let tree = Tree::random(17);
     let publisher = Running::publisher(tree.source()).await;
     // It takes so little that the first chunks fill the connection and the other requests have to wait.
@@ -279,10 +280,7 @@ async fn a_node_that_leaves_answers_everybody_who_waits() {
         }
     };
     within("first answer", any).await;
-    let since = Instant::now();
-    publisher.stop().await;
-    let waited = since.elapsed();
-    assert!(waited < Duration::from_secs(4), "it waited {waited:?}, perhaps for requests that nobody answers any more");
+    within("the end", publisher.stop()).await;
     let answered = within("answers", answers.join_all()).await.into_iter().filter(|answered| *answered).count();
-    assert!((1..20).contains(&answered), "{answered} of 20 were answered");
+    assert!(answered >= 1, "what was begun is brought to its end");
 }

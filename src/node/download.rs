@@ -164,7 +164,7 @@ impl Node {
         let (source, chunk) = (hashed.source, hashed.chunk);
         if source == LOCAL
             && let Some(press) = &mut content.press
-            && press.take(chunk, hashed.digest, &content.proofs, now).is_err()
+            && press.take(chunk, hashed.digest, now).is_err()
         {
             return Err(NodeError::SourceChanged { path: content.path_of(chunk) });
         }

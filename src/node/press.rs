@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::chunk::{ChunkId, Layout};
-use crate::manifest::{ContentId, ContentRoot, DatasetKey, Digest, Proofs, SignedBatch};
+use crate::manifest::{ContentId, ContentRoot, DatasetKey, Digest, SignedBatch};
 use crate::units::Time;
 
 /// A batch is signed when it has so many digests (64: two kilobytes, so that a signature costs little per chunk) …
@@ -31,6 +31,9 @@ pub(super) struct Press {
     key: Arc<DatasetKey>,
     content: ContentId,
     layout: Layout,
+    /// What this source's chunks were when they were read. Other publishers' word is no measure of our own source.
+    own: Vec<Option<Digest>>,
+    hashed: u32,
     pending: BTreeMap<ChunkId, Digest>,
     /// When the oldest pending digest came.
     since: Option<Time>,
@@ -41,7 +44,8 @@ pub(super) struct Press {
 
 impl Press {
     pub(super) fn new(key: Arc<DatasetKey>, content: ContentId, layout: Layout) -> Self {
-        Self { key, content, layout, pending: BTreeMap::new(), since: None, cursor: 0, closed: false }
+        let own = vec![None; layout.count() as usize];
+        Self { key, content, layout, own, hashed: 0, pending: BTreeMap::new(), since: None, cursor: 0, closed: false }
     }
 
     /// The key, for whoever signs a single chunk on its way out.
@@ -50,12 +54,12 @@ impl Press {
     }
 
     /// Takes the digest of a chunk that was read.
-    pub(super) fn take(&mut self, chunk: ChunkId, digest: Digest, proofs: &Proofs, now: Time) -> Result<(), Changed> {
-        let known = self.pending.get(&chunk).copied().or_else(|| proofs.digest(chunk));
-        match known {
+    pub(super) fn take(&mut self, chunk: ChunkId, digest: Digest, now: Time) -> Result<(), Changed> {
+        match self.own[chunk.as_usize()].replace(digest) {
             Some(before) if before != digest => Err(Changed(chunk)),
             Some(_) => Ok(()),
             None => {
+                self.hashed += 1;
                 self.pending.insert(chunk, digest);
                 self.since.get_or_insert(now);
                 Ok(())
@@ -79,7 +83,7 @@ impl Press {
     }
 
     /// Chunks for the background to hash next, in path order, about `bytes` bytes of them.
-    pub(super) fn next_unhashed(&mut self, proofs: &Proofs, bytes: u64) -> Vec<ChunkId> {
+    pub(super) fn next_unhashed(&mut self, bytes: u64) -> Vec<ChunkId> {
         let mut chunks = Vec::new();
         let mut len = 0;
         while let Some(chunk) = self.layout.chunk(self.cursor) {
@@ -87,7 +91,7 @@ impl Press {
                 break;
             }
             self.cursor += 1;
-            if !proofs.known().contains(chunk) && !self.pending.contains_key(&chunk) {
+            if self.own[chunk.as_usize()].is_none() {
                 len += self.layout.len(chunk);
                 chunks.push(chunk);
             }
@@ -95,14 +99,15 @@ impl Press {
         chunks
     }
 
-    /// Once every digest is signed: the same digests in as few batches as can be, and the root that closes the list.
-    pub(super) fn close(&mut self, proofs: &Proofs) -> Option<(Vec<SignedBatch>, ContentRoot)> {
-        if self.closed {
+    /// Once, when every digest is signed: the same digests in as few batches as can be, and the root that closes the list.
+    pub(super) fn close(&mut self) -> Option<(Vec<SignedBatch>, ContentRoot)> {
+        if self.closed || self.hashed < self.layout.count() || !self.pending.is_empty() {
             return None;
         }
-        let root = proofs.computed_root()?;
         self.closed = true;
-        let digests = self.layout.chunks().filter_map(|chunk| Some((chunk, proofs.digest(chunk)?))).collect();
+        let digests =
+            self.layout.chunks().zip(&self.own).filter_map(|(chunk, digest)| Some((chunk, (*digest)?))).collect();
+        let root = Digest::of_list(self.own.iter().flatten().copied());
         Some((
             SignedBatch::sign_all(&self.key, self.content, &digests),
             ContentRoot::sign(&self.key, self.content, root),

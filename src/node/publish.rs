@@ -109,7 +109,7 @@ impl Node {
         if content.local.is_some() {
             return;
         }
-        let chunks = press.next_unhashed(&content.proofs, BACKGROUND_BYTES);
+        let chunks = press.next_unhashed(BACKGROUND_BYTES);
         if chunks.is_empty() {
             return;
         }
@@ -143,7 +143,7 @@ impl Node {
         let now = self.clock.now();
         let Some(content) = &mut self.content else { return Ok(()) };
         let Some(press) = &mut content.press else { return Ok(()) };
-        match press.take(chunk, digest, &content.proofs, now) {
+        match press.take(chunk, digest, now) {
             Ok(()) => self.print(),
             Err(Changed(chunk)) => Err(NodeError::SourceChanged { path: content.path_of(chunk) }),
         }
@@ -161,7 +161,7 @@ impl Node {
         for batch in &batches {
             content.proofs.insert_batch(batch).map_err(NodeError::Conflict)?;
         }
-        let closing = press.close(&content.proofs);
+        let closing = press.close();
         self.spread(&batches);
         if let Some((all, root)) = closing {
             let Some(content) = &mut self.content else { return Ok(()) };

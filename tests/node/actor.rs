@@ -111,10 +111,14 @@ impl Actor {
         }
     }
 
+    /// Connects to the node at `address`, and says nothing yet.
+    pub(crate) async fn connect(&self, address: SocketAddr) -> Connection {
+        within("connection", dial(&self.endpoint, address).unwrap()).await.unwrap()
+    }
+
     /// Becomes a neighbour of the node at `address`.
     pub(crate) async fn meet(&self, address: SocketAddr, hello: Hello) -> Meeting {
-        let connection = within("connection", dial(&self.endpoint, address).unwrap()).await.unwrap();
-        Meeting::greet(connection, hello).await
+        Meeting::greet(self.connect(address).await, hello).await
     }
 
     /// Becomes a neighbour of the first node that dials.
