@@ -16,6 +16,7 @@ mod fleet;
 pub(super) mod leash;
 mod scratch;
 mod stage;
+mod story;
 mod table;
 mod tree;
 
@@ -28,11 +29,9 @@ pub(super) use error::DemoError;
 
 use super::args::DemoArgs;
 use super::screen::Screen;
-use super::statistics::elapsed;
 use crate::units::Bytes;
 use compare::Comparison;
 use data::Data;
-use error::shown;
 use scratch::{Need, Scratch};
 use stage::{Signals, Stage};
 use table::Outcome;
@@ -53,9 +52,10 @@ pub(super) fn run(args: &DemoArgs, screen: &Screen, out: &mut dyn Write) -> Resu
     // From here on a signal does not end this process, because something has to be removed first.
     let mut signals = Signals::watch().map_err(DemoError::System)?;
     let scratch = Scratch::make(args.into.as_deref(), need, &data.path)?;
-    introduce(screen, &data, &scratch, need);
+    screen.say(&story::introduction(&data, scratch.path(), need, width(screen)));
+    screen.say("");
     let outcome = runtime.block_on(perform(data, scratch.path(), &mut signals, screen)).and_then(|outcome| {
-        let text = format!("\n{}\n{}", outcome.table(), outcome.meaning());
+        let text = format!("\n{}\n{}", outcome.table(), outcome.meaning(width(screen)));
         out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(DemoError::Print)
     });
     screen.draw("removing the copies");
@@ -79,11 +79,8 @@ async fn perform(data: Data, copies: &Path, signals: &mut Signals, screen: &Scre
     let comparison = Arc::new(Comparison::new(data.tree, folders));
     let began = Instant::now();
     compare(&comparison, signals, screen).await?;
-    let (time, threads) = (elapsed(began.elapsed()), compare::threads());
-    screen.say(&format!(
-        "every copy equals the source: {files} files ({items} entries) in {PEERS} copies compared in {time} by {threads} threads,\n\
-         in type, mode, time, link target and content (BLAKE3 of every byte, read back from each copy)"
-    ));
+    let (time, threads) = (began.elapsed(), compare::threads());
+    screen.say(&story::verdict(files, items, PEERS, time, threads, width(screen)));
     Ok(outcome)
 }
 
@@ -122,23 +119,9 @@ fn need(tree: &Tree) -> Need {
     Need { bytes: tree.room.saturating_add(SLACK).saturating_mul(copies), entries: entries.saturating_mul(copies) }
 }
 
-/// Says what will happen, where, and with how much.
-fn introduce(screen: &Screen, data: &Data, scratch: &Scratch, need: Need) {
-    let tree = &data.tree;
-    let skipped = match tree.skipped {
-        0 => String::new(),
-        count => format!(" ({count} left out: special files, or links that lead outside)"),
-    };
-    let files = if tree.files == 1 { "1 file".to_owned() } else { format!("{} files", tree.files) };
-    let size = format!("{files}, {}{skipped}", Bytes(tree.bytes));
-    let path = shown(&data.path);
-    match data.what {
-        Some(what) => screen.say(&format!("  data    {what}: {size},\n          in {path}")),
-        None => screen.say(&format!("  data    {path}: {size}")),
-    }
-    let (place, room) = (shown(scratch.path()), Bytes(need.bytes));
-    screen.say(&format!("  copies  in {place} ({room} for a moment), removed at the end"));
-    screen.say("  swarm   a fresh key; QUIC on 127.0.0.1, encrypted, both ends of every connection authenticated\n");
+/// The width of what is said: that of the terminal, or of a usual one; longer lines are hard to read.
+fn width(screen: &Screen) -> usize {
+    screen.width().unwrap_or(80).clamp(40, 101) - 1
 }
 
 /// How often the comparison's progress is drawn: what the eye takes for steady.

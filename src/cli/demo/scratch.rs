@@ -122,8 +122,20 @@ fn lacks(need: Need, room: Room) -> Option<String> {
     Some(format!("four copies need {} entries and the file system has {free} left", need.entries))
 }
 
-/// Removes a tree, folders that may not be written included: a copy has the modes of its source.
+/// Removes the directory, with a thread for each copy in it: with many small files most of the time passes in the kernel.
 fn remove(path: &Path) -> io::Result<()> {
+    let copies: Vec<PathBuf> = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    std::thread::scope(|scope| {
+        for copy in &copies {
+            // What fails here is tried again below, which then says why.
+            scope.spawn(|| remove_tree(copy).ok());
+        }
+    });
+    remove_tree(path)
+}
+
+/// Removes a tree, folders that may not be written included: a copy has the modes of its source.
+fn remove_tree(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             unlock(path)?;
