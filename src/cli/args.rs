@@ -25,7 +25,7 @@ use super::spelling::{self, Flags};
     about = "Replicates a directory or a file to many machines, peer to peer, over mutually authenticated QUIC",
     long_about = None,
     override_usage = "strew --src DIR [OPTIONS]\n       strew --dst DIR --peer-list PEER[,PEER...] [OPTIONS]\n       \
-                      strew --src DIR --dst DIR [OPTIONS]\n       strew demo [DIR]\n       strew key new|id [OPTIONS]",
+                      strew --src DIR --dst DIR [OPTIONS]\n       strew demo [DIR] [--into DIR]\n       strew key new|id [OPTIONS]",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
     next_line_help = false
@@ -52,9 +52,13 @@ pub enum Command {
 /// The words after `demo`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DemoArgs {
-    /// The directory or file to replicate [default: files of the installed Rust toolchain].
+    /// The directory or file to replicate [default: the sources of the crates in cargo's home, else the libraries of the Rust
+    /// toolchain].
     #[arg(value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// Where to put the four copies for a moment [default: the directory for temporary files].
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
 }
 
 /// What to do with keys.

@@ -1,7 +1,7 @@
 //! The environment variables that strew knows, read once.
 //!
 //! Only two kinds of settings come from here: the swarm key, which must never stand on a command line, and the log's level,
-//! which one wants to turn up without changing a deployment's arguments.
+//! which one wants to turn up without changing a deployment's arguments. A third variable is for the processes of a demonstration.
 //!
 //! Invariant: nobody else in strew reads these variables, and the key is wiped from our memory when it is not needed any more
 //! (the process's environment itself stays readable to its owner).
@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use super::config::UsageError;
+use super::demo::leash;
 use crate::identity::KeySources;
 
 /// What the environment says.
@@ -25,6 +26,8 @@ pub struct Environment {
     pub key_file: Option<PathBuf>,
     /// `STREW_LOG`: the log's filter.
     pub log: Option<String>,
+    /// `STREW_DEMO`: the process id of the demonstration that this process belongs to.
+    pub demo: Option<u32>,
 }
 
 impl Environment {
@@ -38,6 +41,7 @@ impl Environment {
             key: text("STREW_KEY")?.map(Zeroizing::new),
             key_file: std::env::var_os("STREW_KEY_FILE").map(PathBuf::from),
             log: text("STREW_LOG")?,
+            demo: std::env::var(leash::PARENT).ok().and_then(|id| id.parse().ok()),
         })
     }
 

@@ -8,6 +8,7 @@
 //!
 //! Not here: any decision about the transfer itself; `node` takes what the configuration says.
 
+mod demo;
 mod environment;
 mod invitation;
 mod key;
@@ -53,6 +54,10 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(environment) => environment,
         Err(error) => return fail(&screen, ExitCode::Usage, &error),
     };
+    if environment.demo.is_some_and(|parent| !demo::leash::tie_to(parent)) {
+        // The demonstration that this process was for is over, and nobody is there to be told.
+        return ExitCode::Terminated;
+    }
     match &args.command {
         None => transfer(&args.transfer, &environment, &screen),
         Some(Command::Demo(demo)) => demonstrate(demo, &screen),
@@ -89,14 +94,12 @@ fn transfer(args: &TransferArgs, environment: &Environment, screen: &Screen) -> 
 }
 
 /// Runs the demonstration.
-fn demonstrate(_demo: &DemoArgs, screen: &Screen) -> ExitCode {
-    fail(screen, ExitCode::Internal, &Absent("demonstration"))
+fn demonstrate(args: &DemoArgs, screen: &Screen) -> ExitCode {
+    match demo::run(args, screen, &mut io::stdout().lock()) {
+        Ok(()) => ExitCode::Complete,
+        Err(error) => fail(screen, error.exit_code(), &error),
+    }
 }
-
-/// A part of strew that is not in this build.
-#[derive(Debug, thiserror::Error)]
-#[error("this build has no {0}")]
-struct Absent(&'static str);
 
 /// What clap has to say: help and version on standard output, errors on standard error.
 fn show(answer: &clap::Error) -> ExitCode {

@@ -154,7 +154,7 @@ fn peers(snapshot: &Snapshot) -> String {
 }
 
 /// Rounded down to a tenth, so that it is 100.0% only when nothing is missing.
-fn percent(done: Bytes, total: Bytes) -> String {
+pub(super) fn percent(done: Bytes, total: Bytes) -> String {
     let tenths = match total.0 {
         0 => 1000,
         total => u128::from(done.0.min(total)) * 1000 / u128::from(total),

@@ -168,7 +168,7 @@ fn files(count: u64) -> String {
 }
 
 /// Text from outside without control characters: a file's name must not command a terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 

@@ -1,7 +1,7 @@
-//! Standard error as people see it: lines that stay, and on a terminal one line that is redrawn.
+//! Standard error as people see it: lines that stay, and on a terminal a line (or a few) that is redrawn.
 //!
 //! Logs, warnings and progress share one stream, so they share one owner: whoever writes a line that stays first takes the
-//! redrawn one away and puts it back below. Without that owner a log line would end up in the middle of a progress line.
+//! redrawn ones away and puts them back below. Without that owner a log line would end up in the middle of a progress line.
 //!
 //! Invariant: each write is whole lines in one call, and a stream that is closed, full or gone is silently done without: nobody
 //! loses a transfer because a terminal was closed.
@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Takes the cursor to the first column and clears the line (ECMA-48: CR, EL 2).
 const CLEAR_LINE: &[u8] = b"\r\x1b[2K";
+/// Clears from the cursor to the end of the screen (ECMA-48: ED 0).
+const CLEAR_BELOW: &str = "\x1b[J";
 /// The width when the terminal does not tell it: that of the VT100, which everything since can show.
 const WIDTH_UNKNOWN: usize = 80;
 
@@ -24,7 +26,7 @@ struct State {
     out: Box<dyn Write + Send>,
     /// How a line can be redrawn; `None` where it cannot.
     width: Option<fn() -> usize>,
-    /// The line that is redrawn now; empty when there is none.
+    /// What is redrawn now, with a newline between its lines; empty when there is nothing.
     line: String,
 }
 
@@ -54,22 +56,25 @@ impl Screen {
         self.state().say(text.as_bytes());
     }
 
-    /// Replaces the redrawn line. Does nothing where no line can be redrawn.
+    /// Replaces the redrawn line; several are parted by newlines. None of them may be wider than the terminal. Does nothing where
+    /// no line can be redrawn.
     pub fn draw(&self, line: &str) {
         let mut state = self.state();
         if state.width.is_none() || state.line == line {
             return;
         }
+        let clear = clearing(&state.line);
         line.clone_into(&mut state.line);
-        state.write(&[CLEAR_LINE, line.as_bytes()]);
+        state.write(&[&clear, line.as_bytes()]);
     }
 
     /// Takes the redrawn line away for good.
     pub fn clear(&self) {
         let mut state = self.state();
         if !state.line.is_empty() {
+            let clear = clearing(&state.line);
             state.line.clear();
-            state.write(&[CLEAR_LINE]);
+            state.write(&[&clear]);
         }
     }
 
@@ -83,8 +88,8 @@ impl State {
     fn say(&mut self, text: &[u8]) {
         let newline: &[u8] = if text.ends_with(b"\n") { b"" } else { b"\n" };
         let line = std::mem::take(&mut self.line);
-        let clear: &[u8] = if line.is_empty() { b"" } else { CLEAR_LINE };
-        self.write(&[clear, text, newline, line.as_bytes()]);
+        let clear = if line.is_empty() { Vec::new() } else { clearing(&line) };
+        self.write(&[&clear, text, newline, line.as_bytes()]);
         self.line = line;
     }
 
@@ -92,6 +97,14 @@ impl State {
         let whole = parts.concat();
         // Nobody is left to be told.
         let _ = self.out.write_all(&whole).and_then(|()| self.out.flush());
+    }
+}
+
+/// What takes these lines away and leaves the cursor where the first of them began.
+fn clearing(lines: &str) -> Vec<u8> {
+    match lines.matches('\n').count() {
+        0 => CLEAR_LINE.to_vec(),
+        up => format!("\r\x1b[{up}A{CLEAR_BELOW}").into_bytes(),
     }
 }
 
@@ -151,6 +164,20 @@ pub(super) mod tests {
         screen.clear();
         screen.say("done\n");
         assert_eq!(paper.text(), "<clear>10%<clear>a warning\n10%<clear>20%<clear>done\n");
+    }
+
+    #[test]
+    fn several_lines_are_redrawn_from_the_first_of_them() {
+        let paper = Paper::default();
+        let screen = paper.screen(Some(|| 80));
+        screen.draw("a 10%\nb 20%\nc 30%");
+        screen.draw("a 20%\nb 30%\nc 40%");
+        screen.say("a warning");
+        screen.clear();
+        let up = "\r\x1b[2A\x1b[J";
+        let expected =
+            format!("<clear>a 10%\nb 20%\nc 30%{up}a 20%\nb 30%\nc 40%{up}a warning\na 20%\nb 30%\nc 40%{up}");
+        assert_eq!(paper.text(), expected);
     }
 
     #[test]
