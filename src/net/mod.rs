@@ -15,7 +15,7 @@ mod pace;
 mod pages;
 mod socket;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod transport;
 
 pub use endpoint::{BindError, bind, dial, remote_address};
