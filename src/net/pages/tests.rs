@@ -32,11 +32,11 @@ async fn obtained(manifest: &Manifest, pages: impl AsyncFnOnce(&Connection)) -> 
     let serving = async {
         answer_header(&pair.dialled, manifest).await;
         pages(&pair.dialled).await;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         outcome = within(obtain(&pair.dialling, manifest.id())) => outcome,
-        () = serving => unreachable!(),
+        () = serving => unreachable!("it serves for ever"),
     }
 }
 
@@ -101,7 +101,7 @@ async fn a_neighbour_that_stalls_is_not_waited_for() {
         frames::write(&mut send, &Answer::Manifest { length }).await.unwrap();
         send.write_all(&page[..1000]).await.unwrap();
         pause();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     });
     assert!(matches!(got.await, Err(ObtainError::Slow)));
 }
