@@ -197,3 +197,6 @@ fn too_slow(recv: &mut RecvStream) -> FetchError {
     let _ = recv.stop(StreamCode::TooSlow.code().into());
     FetchError::Slow
 }
+
+#[cfg(test)]
+mod tests;

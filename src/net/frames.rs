@@ -62,3 +62,6 @@ pub async fn read<F: Frame>(stream: &mut RecvStream) -> Result<F, FrameError> {
 pub async fn write<F: Frame + Sync>(stream: &mut SendStream, frame: &F) -> Result<(), WriteError> {
     stream.write_chunk(Bytes::from(encode(frame))).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,8 @@ pub mod link;
 mod pace;
 mod pages;
 mod socket;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod transport;
 
 pub use endpoint::{BindError, bind, dial, remote_address};

@@ -110,3 +110,6 @@ async fn answer_to(connection: Connection, open: Open) -> Result<Vec<u8>, Obtain
     recv.read_exact(&mut bytes).await?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

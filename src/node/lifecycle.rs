@@ -56,7 +56,7 @@ impl Node {
     }
 
     /// Bytes that arrive are progress: on a slow line a large chunk takes longer than any patience.
-    fn notice_arrivals(&mut self, now: Time) {
+    pub(super) fn notice_arrivals(&mut self, now: Time) {
         let arrived = self.budget.arrived() / ARRIVAL_LEN;
         if self.arrivals != arrived {
             self.arrivals = arrived;

@@ -4,6 +4,10 @@ use super::candidates::Origin;
 use super::links::DIAL_TARGET;
 use super::*;
 use crate::identity::{KeyRing, SwarmKey};
+use crate::manifest::{ContentId, DatasetKey};
+use crate::net::testing::{Pair, hello, pair, within};
+use crate::net::{Greeted, greet};
+use crate::wire::{ContentIndex, Offer};
 
 /// A node that pulls, as it is before it did anything.
 fn node() -> (Node, Inbox) {
@@ -35,4 +39,118 @@ async fn events_do_not_put_off_the_review() {
     node.drive();
     assert_eq!(node.deadline(), due);
     assert!(due > node.clock.now() && due <= node.clock.now() + REVIEW_EVERY);
+}
+
+/// A connection to a peer of this number, as the node gets it after the hellos, and the peer's end of it.
+async fn greeted(peer: u8) -> (Greeted, Greeted, Pair) {
+    let pair = pair().await;
+    let (ours, theirs) = (hello(0), hello(peer));
+    let both =
+        async { tokio::join!(greet(pair.dialling.clone(), true, &ours), greet(pair.dialled.clone(), false, &theirs)) };
+    let (ours, theirs) = within(both).await;
+    (ours.unwrap(), theirs.unwrap(), pair)
+}
+
+/// A node with a neighbour that it knows by the address of port 1.
+async fn acquainted() -> (Node, Inbox, SourceId, Pair) {
+    let (mut node, inbox) = node();
+    let (greeted, _, pair) = greeted(2).await;
+    node.candidates.add(address(1), Origin::Listed, Time::ZERO);
+    node.dialling = 1;
+    node.on_greeted(greeted, Some(address(1)));
+    let source = node.links.sources()[0];
+    (node, inbox, source, pair)
+}
+
+/// Every address that the node would dial an hour from now.
+fn dialled_later(node: &mut Node) -> Vec<SocketAddr> {
+    let later = node.clock.now() + Duration::from_secs(3600);
+    let mut due = node.candidates.dial(100, later, &mut node.rng);
+    due.sort_unstable();
+    due
+}
+
+#[tokio::test]
+async fn a_lost_neighbour_is_looked_for_at_every_address_that_led_to_it() {
+    let (mut node, _inbox, source, _pair) = acquainted().await;
+    let (again, _, _other) = greeted(2).await;
+    node.candidates.add(address(9), Origin::Listed, Time::ZERO);
+    node.dialling = 1;
+    node.on_greeted(again, Some(address(9)));
+    assert_eq!(node.links.len(), 1, "one connection for each peer");
+    assert_eq!(dialled_later(&mut node), []);
+    node.on_closed(source, "gone");
+    assert_eq!(dialled_later(&mut node), [address(1), address(9)]);
+}
+
+#[tokio::test]
+async fn a_banned_peer_is_neither_dialled_nor_let_in_again() {
+    let (mut node, _inbox, source, pair) = acquainted().await;
+    let identity = node.links.link(source).unwrap().identity;
+    node.ban(source);
+    assert!(node.banned.contains(&identity));
+    assert!(within(pair.dialled.closed()).await.to_string().contains("bad chunks"));
+    assert_eq!((node.links.len(), dialled_later(&mut node)), (0, vec![]));
+    // Somebody with another number comes from elsewhere, with a banned certificate.
+    let (again, _, other) = greeted(3).await;
+    node.banned.insert(crate::identity::identity_of(&again.connection).unwrap().0);
+    node.dialling = 1;
+    node.on_greeted(again, Some(address(2)));
+    assert!(within(other.dialled.closed()).await.to_string().contains("banned"));
+    assert_eq!(node.links.len(), 0);
+}
+
+#[tokio::test]
+async fn whoever_breaks_the_protocol_is_not_listened_to_any_more() {
+    let (mut node, _inbox, source, pair) = acquainted().await;
+    node.on_link_event(source, LinkEvent::Control(Message::Welcome)).unwrap();
+    assert_eq!(node.links.len(), 0);
+    let warning = node.on_link_event(source, LinkEvent::Control(Message::Welcome));
+    assert!(warning.is_ok() && node.links.len() == 0);
+    assert!(within(pair.dialled.closed()).await.to_string().contains("second hello"));
+}
+
+#[tokio::test]
+async fn a_second_content_does_not_take_the_place_of_the_first() {
+    let (mut node, _inbox, source, _pair) = acquainted().await;
+    let offer = |index, id| Offer { index: ContentIndex(index), id: ContentId([id; 32]), complete: false };
+    node.on_offers(source, vec![offer(0, 10)]);
+    node.on_offers(source, vec![offer(1, 11)]);
+    assert_eq!(node.links.link(source).unwrap().offers, [offer(0, 10), offer(1, 11)]);
+    node.on_offers(source, vec![offer(0, 12)]);
+    assert_eq!(node.links.link(source).unwrap().offers, [offer(1, 11), offer(0, 12)]);
+}
+
+#[tokio::test]
+async fn an_endorsement_that_comes_while_the_destination_is_made_ready_is_kept() {
+    let (mut node, _inbox, source, _pair) = acquainted().await;
+    let id = ContentId([10; 32]);
+    node.on_offers(source, vec![Offer { index: ContentIndex(0), id, complete: true }]);
+    let (time, key) = (5, DatasetKey::from_seed(&[1; 32]).id());
+    let signed = node.credentials.sign(&Endorsement::payload_of(id, key, time)).unwrap();
+    let endorsement =
+        Endorsement { content: id, key, time, scheme: signed.scheme, signature: signed.signature, chain: signed.chain };
+    node.seek = Seek::Preparing;
+    node.on_endorsements(source, vec![endorsement.clone()]).unwrap();
+    assert_eq!(node.endorsements, [endorsement]);
+}
+
+#[tokio::test]
+async fn bytes_that_arrive_keep_a_job_from_being_given_up() {
+    let (mut node, _inbox) = node();
+    let now = node.clock.now();
+    node.notice_arrivals(now);
+    assert_eq!(node.last_progress, Time::ZERO, "nothing arrived");
+    node.budget = Budget::new(1 << 20);
+    node.arrivals = 1;
+    node.notice_arrivals(now);
+    assert_eq!(node.last_progress, now);
+}
+
+#[tokio::test]
+async fn a_node_that_is_dropped_closes_its_connections() {
+    let (node, _inbox) = node();
+    let endpoint = node.endpoint.clone();
+    drop(node);
+    assert!(within(endpoint.accept()).await.is_none());
 }

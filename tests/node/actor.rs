@@ -45,10 +45,11 @@ pub(crate) struct Actor {
 impl Actor {
     /// An actor that knows `tree` and endorses it itself.
     pub(crate) fn knowing(tree: &Tree) -> Arc<Self> {
-        Self::with_settings(tree, &TransportSettings::default())
+        Self::with(tree, &TransportSettings::default(), CHUNK)
     }
 
-    pub(crate) fn with_settings(tree: &Tree, settings: &TransportSettings) -> Arc<Self> {
+    /// An actor with a socket of its own kind, that cuts the content into chunks of `chunk` bytes.
+    pub(crate) fn with(tree: &Tree, settings: &TransportSettings, chunk: u64) -> Arc<Self> {
         let credentials = member();
         let endpoint = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &credentials, settings).unwrap();
         let entries = scan(&tree.source(), SymlinkPolicy::Refuse).unwrap().entries;
@@ -56,7 +57,7 @@ impl Actor {
         for entry in entries.as_slice().iter().filter(|entry| matches!(entry.kind, EntryKind::File { .. })) {
             data.extend(std::fs::read(tree.source().join(entry.path.to_string())).unwrap());
         }
-        let manifest = Manifest::publish(entries, Some(CHUNK)).unwrap();
+        let manifest = Manifest::publish(entries, Some(chunk)).unwrap();
         let key = DatasetKey::from_seed(&[9; 32]);
         let endorsement = endorse(&credentials, manifest.id(), &key);
         Arc::new(Self { endpoint, manifest, data, key, endorsement })

@@ -120,6 +120,10 @@ impl Running {
         Self::start(Task::Publish { src }, peers, |config| config.chunk_size = Some(Bytes(CHUNK))).await
     }
 
+    pub(crate) async fn publisher_with(src: PathBuf, chunk: u64) -> Self {
+        Self::start(Task::Publish { src }, &[], |config| config.chunk_size = Some(Bytes(chunk))).await
+    }
+
     pub(crate) async fn puller(dst: PathBuf, peers: &[SocketAddr]) -> Self {
         Self::start(Task::Pull { dst }, peers, |_| {}).await
     }
