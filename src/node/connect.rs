@@ -12,7 +12,7 @@ use super::Node;
 use super::candidates::Origin;
 use super::content::OUR_INDEX;
 use super::event::Event;
-use super::links::{ACCEPT_MAX, ACCEPT_MAX_PUBLISHER, Admission, DIAL_TARGET, Link};
+use super::links::{ACCEPT_MAX, ACCEPT_MAX_PUBLISHER, Admission, Link};
 use super::report::Report;
 use crate::discovery::ResolveError;
 use crate::identity::{Failure, Role, identity_of};
@@ -68,7 +68,7 @@ impl Node {
 
     /// How many addresses may be dialled now.
     pub(super) fn neighbours_wanted(&self) -> usize {
-        DIAL_TARGET.saturating_sub(self.links.len() + self.dialling)
+        self.dials.room(self.links.len(), self.clock.now())
     }
 
     /// Dials as many due addresses as neighbours are wanted.
@@ -78,7 +78,7 @@ impl Node {
             return;
         }
         for address in self.candidates.dial(wanted, self.clock.now(), &mut self.rng) {
-            self.dialling += 1;
+            self.dials.begin(address, self.clock.now());
             let (endpoint, hello, events) = (self.endpoint.clone(), self.hello(), self.events.clone());
             self.events.spawn(async move {
                 let connect = async {
@@ -95,7 +95,7 @@ impl Node {
 
     /// Somebody knocks.
     pub(super) fn on_incoming(&mut self, incoming: Incoming) {
-        let handshakes = self.endpoint.open_connections().saturating_sub(self.links.len());
+        let handshakes = self.endpoint.open_connections().saturating_sub(self.links.len() + self.dials.len());
         if handshakes >= HANDSHAKES_MAX {
             return incoming.refuse();
         }
@@ -131,7 +131,7 @@ impl Node {
             other => other.to_string(),
         };
         if dialled {
-            self.dialling -= 1;
+            self.dials.end(address);
             self.candidates.failed(address, self.clock.now(), &mut self.rng);
             self.last_failure = Some(format!("{address}: {text}"));
         }
@@ -157,8 +157,8 @@ impl Node {
     /// Hellos are exchanged: keep the connection, or say why not.
     pub(super) fn on_greeted(&mut self, greeted: Greeted, dialled_address: Option<SocketAddr>) {
         let now = self.clock.now();
-        if dialled_address.is_some() {
-            self.dialling -= 1;
+        if let Some(address) = dialled_address {
+            self.dials.end(address);
         }
         let remote = remote_address(&greeted.connection);
         let address = dialled_address.unwrap_or_else(|| listening_address(remote, greeted.hello.listen_port));

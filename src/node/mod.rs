@@ -12,6 +12,7 @@ mod candidates;
 mod config;
 mod connect;
 mod content;
+mod dials;
 mod download;
 mod error;
 mod event;
@@ -57,6 +58,7 @@ use crate::units::{Rng, Time};
 use crate::wire::{Message, PeerId, Reason};
 use candidates::Candidates;
 use content::Content;
+use dials::Dials;
 use event::{Event, Events};
 use gossip::Zones;
 use links::Links;
@@ -141,7 +143,7 @@ struct Node {
     candidates: Candidates,
     zones: Zones,
     newcomers: Vec<SourceId>,
-    dialling: usize,
+    dials: Dials,
     /// Peers that were complained about, so that an unreachable one costs one line.
     complained: BTreeSet<IpAddr>,
     unresolved: BTreeSet<String>,

@@ -23,7 +23,8 @@ async fn a_due_address_wakes_nobody_while_no_more_neighbours_are_wanted() {
     node.next_review = node.clock.now() + REVIEW_EVERY;
     node.candidates.add(address(1), Origin::Gossip, Time::ZERO);
     assert!(node.deadline() <= node.clock.now(), "it is to be dialled at once");
-    node.dialling = DIAL_TARGET;
+    let now = node.clock.now();
+    (0..DIAL_TARGET).for_each(|n| node.dials.begin(address(2 + u16::try_from(n).unwrap()), now));
     assert_eq!(node.deadline(), node.next_review);
 }
 
