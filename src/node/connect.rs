@@ -58,10 +58,11 @@ impl Node {
                 }
             }
             Err(error) => {
+                // The error names the peer itself.
                 if self.unresolved.insert(name.to_owned()) {
-                    self.reports.send(Report::Warning(format!("cannot look up {name}: {error}")));
+                    self.reports.send(Report::Warning(error.to_string()));
                 }
-                self.last_failure = Some(format!("cannot look up {name}: {error}"));
+                self.last_failure = Some(error.to_string());
             }
         }
     }
