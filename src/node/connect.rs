@@ -296,6 +296,14 @@ impl Node {
         }
     }
 
+    /// A neighbour says why it does not want us; it ends the link itself.
+    pub(super) fn on_rejected(&mut self, source: SourceId, reject: &Reject) {
+        tracing::info!(?source, reason = %reject.reason, "a neighbour rejects us");
+        if reject.reason == Reason::OtherContent {
+            self.follows_another = self.links.link(source).map(|link| link.address).or(self.follows_another);
+        }
+    }
+
     /// Tells a neighbour that it follows another content, and drops it; nobody else is concerned.
     pub(super) fn refuse_other_content(&mut self, source: SourceId) {
         let Some(link) = self.links.link(source) else { return };
@@ -303,6 +311,7 @@ impl Node {
         let text = Text::lossy("this node follows another content");
         link.tell(&Message::Reject(Reject { content, reason: Reason::OtherContent, text }));
         tracing::info!(address = %link.address, "a neighbour follows another content");
+        self.follows_another = Some(link.address);
         self.report_refused(link.address, "it follows another content".to_owned());
         self.drop_link(source, Reason::OtherContent, "this node follows another content");
     }

@@ -149,6 +149,8 @@ struct Node {
     unresolved: BTreeSet<String>,
     banned: BTreeSet<Identity>,
     last_failure: Option<String>,
+    /// A peer that turned out to follow another content.
+    follows_another: Option<SocketAddr>,
     /// Whether a peer that we dialled did not accept our certificate, or we not its.
     refused_us: bool,
     peers_seen: u32,
@@ -326,7 +328,7 @@ impl Node {
             Message::Root { content, root } if about_ours(content) => self.on_root(source, &root)?,
             Message::Peers(peers) => self.on_peers(source, &peers.joined),
             Message::BadChunk { content, chunk } if about_ours(content) => self.on_bad_chunk(source, chunk),
-            Message::Reject(reject) => tracing::info!(?source, reason = %reject.reason, "a neighbour rejects us"),
+            Message::Reject(reject) => self.on_rejected(source, &reject),
             Message::Bye { reason } => self.drop_link(source, Reason::Gone, &format!("it leaves: {reason}")),
             Message::Hello(_) | Message::Welcome => self.violation(source, "a second hello"),
             // News about a content that is not ours (any more), or of before both sides had agreed on it.

@@ -71,6 +71,7 @@ impl Node {
             unresolved: BTreeSet::new(),
             banned: BTreeSet::new(),
             last_failure: None,
+            follows_another: None,
             refused_us: false,
             peers_seen: 0,
             seek: Seek::Waiting,

@@ -29,6 +29,14 @@ async fn a_due_address_wakes_nobody_while_no_more_neighbours_are_wanted() {
 }
 
 #[tokio::test]
+async fn a_name_that_cannot_be_looked_up_is_named_once() {
+    let (mut node, _inbox) = node();
+    let peer = "nowhere.invalid".parse().unwrap();
+    node.on_resolved("nowhere.invalid:10090", Err(crate::discovery::ResolveError::Unknown { peer }));
+    assert_eq!(node.last_failure.as_deref().unwrap().matches("nowhere.invalid").count(), 1);
+}
+
+#[tokio::test]
 async fn events_do_not_put_off_the_review() {
     let (mut node, _inbox) = node();
     assert!(!node.on_time().unwrap());
