@@ -197,6 +197,12 @@ impl Config {
         })
     }
 
+    /// Whether this is a local copy that leaves when it is done, so that no other machine takes part.
+    #[must_use]
+    pub fn needs_nobody(&self) -> bool {
+        matches!(self.node.task, Task::Copy { .. }) && self.node.exit_complete && self.node.peers.is_empty()
+    }
+
     /// What is published, if anything.
     #[must_use]
     pub fn source(&self) -> Option<&Path> {

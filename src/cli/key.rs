@@ -20,7 +20,6 @@ use super::config::Config;
 use super::exit::ExitCode;
 use super::screen::Screen;
 use crate::identity::{IdentityError, KeyError, KeyRing, KeySources, SwarmId, SwarmKey};
-use crate::node::Task;
 
 /// A key that could not be made, written or found.
 #[derive(Debug, thiserror::Error)]
@@ -96,9 +95,7 @@ impl OwnKeys {
         if let Some(ring) = KeyRing::load(sources, stdin)? {
             return Ok(Self { ring, fresh: false });
         }
-        let needs_nobody =
-            matches!(config.node.task, Task::Copy { .. }) && config.node.exit_complete && config.node.peers.is_empty();
-        if needs_nobody || (terminal && config.source().is_some()) {
+        if config.needs_nobody() || (terminal && config.source().is_some()) {
             return Ok(Self { ring: KeyRing::single(SwarmKey::generate()?), fresh: true });
         }
         Err(KeyUseError::None)

@@ -137,7 +137,12 @@ impl Teller<'_> {
     }
 
     /// Shows a publisher's user the exact command for the other machines.
+    ///
+    /// A fresh key of a run that needs no other machine is shown to nobody: it would only lie about in logs.
     fn invite(&self, listen: SocketAddr) {
+        if self.keys.fresh && self.config.needs_nobody() {
+            return;
+        }
         let (Some(source), Output::Text) = (self.config.source(), self.config.output) else { return };
         let address = if listen.ip().is_unspecified() { own_address() } else { Some(listen.ip()) };
         // What came through standard input has no name that others could use.

@@ -62,16 +62,20 @@ impl Candidates {
         }
     }
 
-    /// Picks up to `most` addresses to dial now, at random, and counts them as being dialled.
+    /// Picks up to `most` addresses to dial now, those that failed least first and else at random, and counts them as being dialled.
     pub(super) fn dial(&mut self, most: usize, now: Time, rng: &mut Rng) -> Vec<SocketAddr> {
-        let mut due: Vec<SocketAddr> = self
+        let mut due: Vec<(u32, SocketAddr)> = self
             .known
             .iter()
-            .filter(|(_, (_, state))| matches!(state, State::Idle { due, .. } if *due <= now))
-            .map(|(address, _)| *address)
+            .filter_map(|(address, (_, state))| match state {
+                State::Idle { due, failures } if *due <= now => Some((*failures, *address)),
+                _ => None,
+            })
             .collect();
         rng.shuffle(&mut due);
+        due.sort_by_key(|(failures, _)| *failures);
         due.truncate(most);
+        let due: Vec<SocketAddr> = due.into_iter().map(|(_, address)| address).collect();
         for address in &due {
             if let Some((_, state)) = self.known.get_mut(address)
                 && let State::Idle { failures, .. } = *state
@@ -171,6 +175,18 @@ mod tests {
         assert!(pauses[0] >= Duration::from_millis(400) && pauses[0] <= Duration::from_millis(600));
         assert!(pauses[4] > pauses[1]);
         assert!(pauses.iter().all(|p| *p <= BACKOFF_MAX.mul_f64(1.2)));
+    }
+
+    #[test]
+    fn what_was_never_tried_comes_before_what_failed() {
+        let (mut candidates, mut rng) = (Candidates::default(), Rng::with_seed(1));
+        for port in 1..=20 {
+            candidates.add(address(port), Origin::Listed, at(0));
+        }
+        let tried = candidates.dial(19, at(0), &mut rng);
+        tried.iter().for_each(|address| candidates.failed(*address, at(0), &mut rng));
+        let next = candidates.dial(1, at(60_000), &mut rng);
+        assert!(!tried.contains(&next[0]));
     }
 
     #[test]

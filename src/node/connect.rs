@@ -12,7 +12,7 @@ use super::Node;
 use super::candidates::Origin;
 use super::content::OUR_INDEX;
 use super::event::Event;
-use super::links::{ACCEPT_MAX, ACCEPT_MAX_PUBLISHER, Admission, DIAL_TARGET, Link};
+use super::links::{ACCEPT_MAX, ACCEPT_MAX_PUBLISHER, Admission, Link};
 use super::report::Report;
 use crate::discovery::ResolveError;
 use crate::identity::{Failure, Role, identity_of};
@@ -58,17 +58,18 @@ impl Node {
                 }
             }
             Err(error) => {
+                // The error names the peer itself.
                 if self.unresolved.insert(name.to_owned()) {
-                    self.reports.send(Report::Warning(format!("cannot look up {name}: {error}")));
+                    self.reports.send(Report::Warning(error.to_string()));
                 }
-                self.last_failure = Some(format!("cannot look up {name}: {error}"));
+                self.last_failure = Some(error.to_string());
             }
         }
     }
 
     /// How many addresses may be dialled now.
     pub(super) fn neighbours_wanted(&self) -> usize {
-        DIAL_TARGET.saturating_sub(self.links.len() + self.dialling)
+        self.dials.room(self.links.len(), self.clock.now())
     }
 
     /// Dials as many due addresses as neighbours are wanted.
@@ -78,7 +79,7 @@ impl Node {
             return;
         }
         for address in self.candidates.dial(wanted, self.clock.now(), &mut self.rng) {
-            self.dialling += 1;
+            self.dials.begin(address, self.clock.now());
             let (endpoint, hello, events) = (self.endpoint.clone(), self.hello(), self.events.clone());
             self.events.spawn(async move {
                 let connect = async {
@@ -95,7 +96,7 @@ impl Node {
 
     /// Somebody knocks.
     pub(super) fn on_incoming(&mut self, incoming: Incoming) {
-        let handshakes = self.endpoint.open_connections().saturating_sub(self.links.len());
+        let handshakes = self.endpoint.open_connections().saturating_sub(self.links.len() + self.dials.len());
         if handshakes >= HANDSHAKES_MAX {
             return incoming.refuse();
         }
@@ -131,7 +132,7 @@ impl Node {
             other => other.to_string(),
         };
         if dialled {
-            self.dialling -= 1;
+            self.dials.end(address);
             self.candidates.failed(address, self.clock.now(), &mut self.rng);
             self.last_failure = Some(format!("{address}: {text}"));
         }
@@ -157,8 +158,8 @@ impl Node {
     /// Hellos are exchanged: keep the connection, or say why not.
     pub(super) fn on_greeted(&mut self, greeted: Greeted, dialled_address: Option<SocketAddr>) {
         let now = self.clock.now();
-        if dialled_address.is_some() {
-            self.dialling -= 1;
+        if let Some(address) = dialled_address {
+            self.dials.end(address);
         }
         let remote = remote_address(&greeted.connection);
         let address = dialled_address.unwrap_or_else(|| listening_address(remote, greeted.hello.listen_port));
@@ -295,6 +296,14 @@ impl Node {
         }
     }
 
+    /// A neighbour says why it does not want us; it ends the link itself.
+    pub(super) fn on_rejected(&mut self, source: SourceId, reject: &Reject) {
+        tracing::info!(?source, reason = %reject.reason, "a neighbour rejects us");
+        if reject.reason == Reason::OtherContent {
+            self.follows_another = self.links.link(source).map(|link| link.address).or(self.follows_another);
+        }
+    }
+
     /// Tells a neighbour that it follows another content, and drops it; nobody else is concerned.
     pub(super) fn refuse_other_content(&mut self, source: SourceId) {
         let Some(link) = self.links.link(source) else { return };
@@ -302,6 +311,7 @@ impl Node {
         let text = Text::lossy("this node follows another content");
         link.tell(&Message::Reject(Reject { content, reason: Reason::OtherContent, text }));
         tracing::info!(address = %link.address, "a neighbour follows another content");
+        self.follows_another = Some(link.address);
         self.report_refused(link.address, "it follows another content".to_owned());
         self.drop_link(source, Reason::OtherContent, "this node follows another content");
     }

@@ -43,7 +43,7 @@ pub enum NodeError {
     },
     /// Some chunks could not be had.
     #[error(
-        "nothing arrived for {waited:?}; {missing} of {total} chunks are missing. Run the same command again to resume"
+        "nothing arrived for {waited:?}; {missing} of {total} chunks are missing{hint}. Run the same command again to resume"
     )]
     Incomplete {
         /// The transfer idle timeout.
@@ -52,6 +52,8 @@ pub enum NodeError {
         missing: u32,
         /// Chunks of the content.
         total: u32,
+        /// What a peer said about it, with its punctuation; empty when nobody did.
+        hint: String,
     },
     /// A publisher contradicts itself.
     #[error("integrity error, do not retry: {0}")]

@@ -4,6 +4,7 @@
 //!
 //! Not here: signals (the caller passes a future) and exit codes (`cli`).
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -50,7 +51,8 @@ impl Node {
             && missing > 0
             && now - self.last_progress > limit
         {
-            return Err(NodeError::Incomplete { waited: limit, missing, total });
+            let hint = self.follows_another.map(other_content_hint).unwrap_or_default();
+            return Err(NodeError::Incomplete { waited: limit, missing, total, hint });
         }
         Ok(false)
     }
@@ -173,6 +175,11 @@ impl Node {
             self.reported = Some(snapshot);
         }
     }
+}
+
+/// What a user must know whose source was published anew in the middle of a transfer.
+fn other_content_hint(address: SocketAddr) -> String {
+    format!(" ({address} follows another content; if its source has changed, the next run fetches what is new)")
 }
 
 /// Whether every chunk is with another neighbour too, so that nobody needs us.

@@ -12,6 +12,7 @@ mod candidates;
 mod config;
 mod connect;
 mod content;
+mod dials;
 mod download;
 mod error;
 mod event;
@@ -57,6 +58,7 @@ use crate::units::{Rng, Time};
 use crate::wire::{Message, PeerId, Reason};
 use candidates::Candidates;
 use content::Content;
+use dials::Dials;
 use event::{Event, Events};
 use gossip::Zones;
 use links::Links;
@@ -141,12 +143,14 @@ struct Node {
     candidates: Candidates,
     zones: Zones,
     newcomers: Vec<SourceId>,
-    dialling: usize,
+    dials: Dials,
     /// Peers that were complained about, so that an unreachable one costs one line.
     complained: BTreeSet<IpAddr>,
     unresolved: BTreeSet<String>,
     banned: BTreeSet<Identity>,
     last_failure: Option<String>,
+    /// A peer that turned out to follow another content.
+    follows_another: Option<SocketAddr>,
     /// Whether a peer that we dialled did not accept our certificate, or we not its.
     refused_us: bool,
     peers_seen: u32,
@@ -324,7 +328,7 @@ impl Node {
             Message::Root { content, root } if about_ours(content) => self.on_root(source, &root)?,
             Message::Peers(peers) => self.on_peers(source, &peers.joined),
             Message::BadChunk { content, chunk } if about_ours(content) => self.on_bad_chunk(source, chunk),
-            Message::Reject(reject) => tracing::info!(?source, reason = %reject.reason, "a neighbour rejects us"),
+            Message::Reject(reject) => self.on_rejected(source, &reject),
             Message::Bye { reason } => self.drop_link(source, Reason::Gone, &format!("it leaves: {reason}")),
             Message::Hello(_) | Message::Welcome => self.violation(source, "a second hello"),
             // News about a content that is not ours (any more), or of before both sides had agreed on it.

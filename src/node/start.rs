@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::candidates::Candidates;
+use super::dials::Dials;
 use super::error::NodeError;
 use super::event::{Event, Events};
 use super::gossip::Zones;
@@ -65,11 +66,12 @@ impl Node {
             candidates: Candidates::default(),
             zones: Zones::default(),
             newcomers: Vec::new(),
-            dialling: 0,
+            dials: Dials::default(),
             complained: BTreeSet::new(),
             unresolved: BTreeSet::new(),
             banned: BTreeSet::new(),
             last_failure: None,
+            follows_another: None,
             refused_us: false,
             peers_seen: 0,
             seek: Seek::Waiting,

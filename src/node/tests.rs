@@ -27,8 +27,17 @@ async fn a_due_address_wakes_nobody_while_no_more_neighbours_are_wanted() {
     node.next_review = node.clock.now() + REVIEW_EVERY;
     node.candidates.add(address(1), Origin::Gossip, Time::ZERO);
     assert!(node.deadline() <= node.clock.now(), "it is to be dialled at once");
-    node.dialling = DIAL_TARGET;
+    let now = node.clock.now();
+    (0..DIAL_TARGET).for_each(|n| node.dials.begin(address(2 + u16::try_from(n).unwrap()), now));
     assert_eq!(node.deadline(), node.next_review);
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_looked_up_is_named_once() {
+    let (mut node, _inbox) = node();
+    let peer = "nowhere.invalid".parse().unwrap();
+    node.on_resolved("nowhere.invalid:10090", Err(crate::discovery::ResolveError::Unknown { peer }));
+    assert_eq!(node.last_failure.as_deref().unwrap().matches("nowhere.invalid").count(), 1);
 }
 
 #[tokio::test]
