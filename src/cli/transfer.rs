@@ -42,7 +42,8 @@ pub(super) fn run(config: &Config, keys: &OwnKeys, screen: &Screen) -> ExitCode 
         Err(error) => return give_up(&mut reporter, ExitCode::LocalIo, format!("cannot start threads: {error}")),
     };
     let (snapshot, content) = (Snapshot::default(), String::new());
-    let mut teller = Teller { reporter, screen, began, snapshot, content, sources: Vec::new(), config, keys };
+    let mut teller =
+        Teller { reporter, screen, began, snapshot, content, sources: Vec::new(), listen: None, config, keys };
     let code = runtime.block_on(teller.follow(credentials));
     // Tasks that still wait for a peer are not waited for.
     runtime.shutdown_background();
@@ -66,6 +67,7 @@ struct Teller<'a> {
     snapshot: Snapshot,
     content: String,
     sources: Vec<SourceTotals>,
+    listen: Option<SocketAddr>,
     config: &'a Config,
     keys: &'a OwnKeys,
 }
@@ -139,11 +141,13 @@ impl Teller<'_> {
     /// Shows a publisher's user the exact command for the other machines.
     ///
     /// A fresh key of a run that needs no other machine is shown to nobody: it would only lie about in logs.
-    fn invite(&self, listen: SocketAddr) {
+    fn invite(&self) {
         if self.keys.fresh && self.config.needs_nobody() {
             return;
         }
-        let (Some(source), Output::Text) = (self.config.source(), self.config.output) else { return };
+        let (Some(source), Some(listen), Output::Text) = (self.config.source(), self.listen, self.config.output) else {
+            return;
+        };
         let address = if listen.ip().is_unspecified() { own_address() } else { Some(listen.ip()) };
         // What came through standard input has no name that others could use.
         let key_file = self.config.key_file.as_deref().filter(|file| *file != Path::new("-"));
@@ -156,10 +160,12 @@ impl Teller<'_> {
     fn tell(&mut self, report: Report) {
         let event = match report {
             Report::Started { listen, swarm, identity } => {
-                self.invite(listen);
+                self.listen = Some(listen);
                 Event::Start(Start::new(self.config, swarm.to_string(), identity.to_string(), listen.to_string()))
             }
             Report::Content { id, bytes, files, chunks, chunk_size, kept: _ } => {
+                // Only now is the source known to be one that others can have.
+                self.invite();
                 self.content = id.to_string();
                 let (bytes, chunk_size) = (bytes.0, chunk_size.0);
                 Event::Manifest(Manifest { content: self.content.clone(), files, bytes, chunks, chunk_size })

@@ -100,6 +100,9 @@ impl Replica {
     /// # Errors
     /// As [`Replica::open`].
     pub fn open_with(dst: &Path, options: OpenOptions) -> Result<Opened, StoreError> {
+        if fs::metadata(dst).is_ok_and(|found| !found.is_dir()) {
+            return Err(StoreError::InTheWay { path: dst.to_path_buf(), found: "a file", wanted: "a directory" });
+        }
         fs::create_dir_all(dst).map_err(|e| StoreError::io("create the destination", dst, e))?;
         let root = Root::open(dst, options.resolution).map_err(|e| StoreError::io("open the destination", dst, e))?;
         let boot = options.boot.unwrap_or_else(Boot::current);
