@@ -65,7 +65,7 @@ async fn acquainted() -> (Node, Inbox, SourceId, Pair) {
     let (mut node, inbox) = node();
     let (greeted, _, pair) = greeted(2).await;
     node.candidates.add(address(1), Origin::Listed, Time::ZERO);
-    node.dialling = 1;
+    node.dials.begin(address(1), Time::ZERO);
     node.on_greeted(greeted, Some(address(1)));
     let source = node.links.sources()[0];
     (node, inbox, source, pair)
@@ -84,7 +84,7 @@ async fn a_lost_neighbour_is_looked_for_at_every_address_that_led_to_it() {
     let (mut node, _inbox, source, _pair) = acquainted().await;
     let (again, _, _other) = greeted(2).await;
     node.candidates.add(address(9), Origin::Listed, Time::ZERO);
-    node.dialling = 1;
+    node.dials.begin(address(9), Time::ZERO);
     node.on_greeted(again, Some(address(9)));
     assert_eq!(node.links.len(), 1, "one connection for each peer");
     assert_eq!(dialled_later(&mut node), []);
@@ -103,7 +103,7 @@ async fn a_banned_peer_is_neither_dialled_nor_let_in_again() {
     // Somebody with another number comes from elsewhere, with a banned certificate.
     let (again, _, other) = greeted(3).await;
     node.banned.insert(crate::identity::identity_of(&again.connection).unwrap().0);
-    node.dialling = 1;
+    node.dials.begin(address(2), Time::ZERO);
     node.on_greeted(again, Some(address(2)));
     assert!(within(other.dialled.closed()).await.to_string().contains("banned"));
     assert_eq!(node.links.len(), 0);
