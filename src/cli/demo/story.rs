@@ -25,9 +25,8 @@ pub(super) fn introduction(data: &Data, scratch: &Path, need: Need, width: usize
     let size = format!("{}, {}{skipped}", files(tree.files), together(Bytes(tree.bytes)));
     let path = shown(&data.path);
     let data = data.what.map_or_else(|| format!("{path}: {size}"), |what| format!("{what}: {size}, in {path}"));
-    let copies =
-        format!("{} (needs {} until they are removed at the end)", shown(scratch), together(Bytes(need.bytes)));
-    let swarm = "a fresh key; QUIC on 127.0.0.1, encrypted, both ends of every connection authenticated";
+    let copies = format!("{} (up to {}, removed at the end)", shown(scratch), together(Bytes(need.bytes)));
+    let swarm = "a fresh key; QUIC over loopback, encrypted, both ends authenticated";
     [("data", data.as_str()), ("copies", &copies), ("swarm", swarm)]
         .map(|(label, text)| folded(&format!("  {label:<8}"), text, width))
         .join("\n")
@@ -97,9 +96,8 @@ mod tests {
         let need = Need { bytes: 5 << 20, entries: 3 };
         let expected = "  data    some files: 3 files, 1.0 MiB (2 left out: special files, or links
           that lead outside), in /data
-  copies  /tmp/x (needs 5.0 MiB until they are removed at the end)
-  swarm   a fresh key; QUIC on 127.0.0.1, encrypted, both ends of every
-          connection authenticated";
+  copies  /tmp/x (up to 5.0 MiB, removed at the end)
+  swarm   a fresh key; QUIC over loopback, encrypted, both ends authenticated";
         assert_eq!(introduction(&data, Path::new("/tmp/x"), need, 79), expected);
     }
 
