@@ -76,7 +76,7 @@ impl Outcome {
         let gain = if less >= WORTH_TELLING {
             format!("{less:.1} times less. The other {rest:.2} copies the peers gave each other.")
         } else {
-            "no less: so little data is sent before the peers have anything to give each other.".to_owned()
+            "no less, because so little data is sent before the peers have anything to give each other.".to_owned()
         };
         let compared = format!(
             "Copied to each peer in turn, {bytes} would leave the source {peers} times: {all}. Here the seeder sent {sent}, \
