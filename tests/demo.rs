@@ -159,12 +159,28 @@ fn an_interrupt_in_the_middle_ends_all_processes_and_removes_all_copies() {
 }
 
 #[test]
+fn a_process_that_dies_is_told_and_ends_everything() {
+    let ground = Ground::new();
+    ground.plant("large", 96 << 20);
+    let mut running = ground.demo().spawn().unwrap();
+    let (processes, mut story) = processes_of(&mut running);
+    let victim = processes.last().unwrap().file_name().unwrap().to_str().unwrap().parse().unwrap();
+    kill_process(Pid::from_raw(victim).unwrap(), Signal::KILL).unwrap();
+    let mut said = String::new();
+    story.read_to_string(&mut said).unwrap();
+    let output = running.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""), "{said}");
+    assert!(said.contains("peer 4 was ended by signal 9"), "{said}");
+    assert_eq!(processes.iter().filter(|process| is_alive(process)).count(), 0);
+    assert_eq!(ground.left_behind(), [] as [PathBuf; 0]);
+}
+
+#[test]
 fn no_process_outlives_a_demonstration_that_is_killed() {
     let ground = Ground::new();
     ground.plant("large", 96 << 20);
     let mut running = ground.demo().spawn().unwrap();
     let (processes, _story) = processes_of(&mut running);
-    // Each asks to die with its parent as soon as it runs; one that has a socket has run for long enough.
     running.kill().unwrap();
     running.wait().unwrap();
     let patience = Instant::now() + Duration::from_secs(60);

@@ -22,11 +22,11 @@ pub(super) fn introduction(data: &Data, scratch: &Path, need: Need, width: usize
         0 => String::new(),
         count => format!(" ({count} left out: special files, or links that lead outside)"),
     };
-    let size = format!("{}, {}{skipped}", files(tree.files), Bytes(tree.bytes));
+    let size = format!("{}, {}{skipped}", files(tree.files), together(Bytes(tree.bytes)));
     let path = shown(&data.path);
     let data = data.what.map_or_else(|| format!("{path}: {size}"), |what| format!("{what}: {size}, in {path}"));
-    let copies = format!("{} (needs {} until they are removed at the end)", shown(scratch), Bytes(need.bytes));
-    let swarm = "a fresh key; QUIC on 127.0.0.1, encrypted, both ends of every connection authenticated";
+    let copies = format!("{} (up to {}, removed at the end)", shown(scratch), together(Bytes(need.bytes)));
+    let swarm = "a fresh key; QUIC over loopback, encrypted, both ends authenticated";
     [("data", data.as_str()), ("copies", &copies), ("swarm", swarm)]
         .map(|(label, text)| folded(&format!("  {label:<8}"), text, width))
         .join("\n")
@@ -44,8 +44,16 @@ pub(super) fn verdict(count: u64, entries: usize, peers: u32, time: Duration, th
 }
 
 fn files(count: u64) -> String {
-    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+    if count == 1 { format!("1{GLUE}file") } else { format!("{count}{GLUE}files") }
 }
+
+/// A quantity whose number is not parted from its unit.
+pub(super) fn together(bytes: Bytes) -> String {
+    bytes.to_string().replace(' ', GLUE)
+}
+
+/// A space where [`folded`] breaks no line.
+const GLUE: &str = "\u{a0}";
 
 /// The text in lines of at most `width` characters; the first follows `label`, the others stand below it.
 pub(super) fn folded(label: &str, text: &str, width: usize) -> String {
@@ -61,7 +69,7 @@ pub(super) fn folded(label: &str, text: &str, width: usize) -> String {
             out.push(' ');
             column += 1;
         }
-        out.push_str(word);
+        out.push_str(&word.replace(GLUE, " "));
         column += length;
     }
     out
@@ -78,6 +86,7 @@ mod tests {
         assert_eq!(folded("ab ", "one two three", 16), "ab one two three");
         assert_eq!(folded("", "a/very/long/path b", 5), "a/very/long/path\nb");
         assert_eq!(folded("ab ", "word", 2), "ab word");
+        assert_eq!(folded("", &format!("has {}", together(Bytes(5 << 20))), 10), "has\n5.0 MiB");
     }
 
     #[test]
@@ -87,9 +96,8 @@ mod tests {
         let need = Need { bytes: 5 << 20, entries: 3 };
         let expected = "  data    some files: 3 files, 1.0 MiB (2 left out: special files, or links
           that lead outside), in /data
-  copies  /tmp/x (needs 5.0 MiB until they are removed at the end)
-  swarm   a fresh key; QUIC on 127.0.0.1, encrypted, both ends of every
-          connection authenticated";
+  copies  /tmp/x (up to 5.0 MiB, removed at the end)
+  swarm   a fresh key; QUIC over loopback, encrypted, both ends authenticated";
         assert_eq!(introduction(&data, Path::new("/tmp/x"), need, 79), expected);
     }
 

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use super::story::folded;
+use super::story::{folded, together};
 use crate::cli::statistics::elapsed;
 use crate::units::Bytes;
 
@@ -67,16 +67,16 @@ impl Outcome {
     /// What the figures mean, in lines of at most `width` characters.
     pub(super) fn meaning(&self, width: usize) -> String {
         let peers = self.peers.len();
-        let (bytes, sent, copies) = (self.bytes, self.seeder_sent, self.copies);
+        let (bytes, sent, copies) = (together(self.bytes), together(self.seeder_sent), self.copies);
         #[allow(clippy::cast_precision_loss)] // a handful of peers
         let plain = peers as f64;
-        let all = Bytes(bytes.0.saturating_mul(u64::try_from(peers).unwrap_or(u64::MAX)));
+        let all = together(Bytes(self.bytes.0.saturating_mul(u64::try_from(peers).unwrap_or(u64::MAX))));
         let less = if copies > 0.0 { plain / copies } else { 1.0 };
         let rest = (plain - copies).max(0.0);
         let gain = if less >= WORTH_TELLING {
             format!("{less:.1} times less. The other {rest:.2} copies the peers gave each other.")
         } else {
-            "no less: so little data is sent before the peers have anything to give each other.".to_owned()
+            "no less, because so little data is sent before the peers have anything to give each other.".to_owned()
         };
         let compared = format!(
             "Copied to each peer in turn, {bytes} would leave the source {peers} times: {all}. Here the seeder sent {sent}, \
