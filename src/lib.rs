@@ -73,7 +73,13 @@
 //!
 //! # Where the design was changed by a measurement
 //!
-//! * A publisher's uploads at once are five, not two to four: [`swarm::Config::uploads_at_once`] says why.
+//! Simulated with `examples/simulate.rs`: 1 GiB, 1 Gbit/s, share of the fluid bound.
+//!
+//! * Uploads at once are five, not two to four: with four, receivers that are busy with others leave the uplink idle (94.2 % against
+//!   96.5 % among 32 equal peers at 1 MiB chunks), with six the order of service is blunted (91.2 % against 98.4 % with slow uplinks).
+//! * A neighbour's window grows only while nobody else waits there and answers take less than twice the least time. An empty queue
+//!   alone as the sign cost about ten points on a mesh of equal links.
+//! * A publisher's bitfield counts neither for *unserved* nor for rarity; otherwise two connected publishers have no first pass.
 
 // The pure half: no clock, no ambient randomness, no socket, no file, no async.
 pub mod bitfield;
