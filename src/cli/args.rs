@@ -123,7 +123,7 @@ pub struct TransferArgs {
     /// The file with the swarm key; - is standard input [default: $STREW_KEY, then the file $STREW_KEY_FILE].
     #[arg(long, value_name = "FILE", help_heading = WHO)]
     pub key_file: Option<PathBuf>,
-    /// A label for the place that this machine is in; peers with the same label count as near [default: none].
+    /// A label for the place that this machine is in. It is told to the peers and does not steer yet [default: none].
     #[arg(long, value_name = "LABEL", help_heading = WHO)]
     pub zone: Option<String>,
 
