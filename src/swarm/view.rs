@@ -128,7 +128,7 @@ impl Swarm {
         if self.is_complete() {
             return if self.unserved().unwrap_or(0) > 0 { Phase::FirstPass } else { Phase::Complete };
         }
-        if self.board.taken().is_full() {
+        if self.board.taken().is_full() && self.board.withheld().is_empty() {
             return Phase::EndGame;
         }
         let idle = self.board.sources().values().all(|source| source.fetching.is_empty());
