@@ -51,7 +51,7 @@ impl World<'_> {
         let now = self.queue.now();
         let arrival = now + self.delay();
         match output {
-            Output::Fetch { source: SourceId(connection), chunk, exact } => {
+            Output::Fetch { source: SourceId(connection), chunk, part: _, exact } => {
                 let side = self.side(connection, host);
                 let key = self.transfers.begin(connection, side, chunk, exact);
                 self.connections[connection as usize].asking[usize::from(side)].push((chunk, key));

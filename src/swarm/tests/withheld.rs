@@ -37,7 +37,7 @@ fn a_publisher_is_asked_for_this_chunk_and_no_other_while_some_are_withheld() {
     let mut stage = Stage::leecher();
     withhold(&mut stage, &[1]);
     stage.join(0, &[0]);
-    assert_eq!(stage.said(), [Output::Fetch { source: SourceId(0), chunk: chunk(0), exact: true }]);
+    assert_eq!(stage.said(), [Output::Fetch { source: SourceId(0), chunk: chunk(0), part: Part::Rest, exact: true }]);
     stage.arriving(0, 0, 1);
     assert_eq!(stage.said(), [cancel(0, 0)]);
 }
