@@ -32,6 +32,7 @@ mod start;
 mod tests;
 mod totals;
 mod upload;
+mod zero;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -289,7 +290,8 @@ impl Node {
                 self.on_upload_ended(source, request, chunk, outcome)?;
             }
             Event::Background(outcome) => self.on_background(outcome)?,
-            Event::Proved { chunk, outcome } => self.on_proved(chunk, outcome)?,
+            Event::Proved(outcome) => self.on_proved(outcome)?,
+            Event::Zeroed { chunks, outcome } => self.on_zeroed(chunks, outcome)?,
             Event::Committed(outcome) => self.on_committed(outcome)?,
             Event::Finished(outcome) => self.on_finished(outcome)?,
             Event::ReadBack(outcome) => self.on_read_back(outcome)?,

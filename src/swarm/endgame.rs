@@ -20,7 +20,8 @@ pub(super) const SOURCES_PER_CHUNK: u16 = 2;
 impl Swarm {
     /// Gives idle sources a second request each, once nothing is left to be asked for the first time.
     pub(super) fn fill_twice(&mut self, now: Time) {
-        if !self.board.taken().is_full() || self.complete {
+        // While chunks are withheld nobody knows whether these are the last.
+        if !self.board.taken().is_full() || !self.board.withheld().is_empty() || self.complete {
             return;
         }
         let idle: Vec<SourceId> = (self.board.sources().iter())

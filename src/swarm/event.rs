@@ -167,6 +167,17 @@ pub enum Input {
         /// The chunk.
         chunk: ChunkId,
     },
+    /// These may be here already and are being looked at: they count as taken, so that nobody is asked for them, also not in the
+    /// end game, and no other chunk is exchanged for them. Adds to what was withheld before.
+    Withheld {
+        /// The chunks.
+        chunks: Bitfield,
+    },
+    /// `chunk`, which was withheld, is not here after all, or nobody can tell in time: it is fetched like any other.
+    Released {
+        /// The chunk.
+        chunk: ChunkId,
+    },
     /// Time passed; `deadline()` is due.
     Tick,
 }

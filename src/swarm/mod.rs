@@ -107,6 +107,8 @@ impl Swarm {
             Input::Corrupt { source, chunk } => self.on_corrupt(now, source, chunk),
             Input::Mixed { chunk } => self.on_mixed(chunk),
             Input::Lost { chunk } => self.on_lost(chunk),
+            Input::Withheld { chunks } => self.board.withhold(&chunks),
+            Input::Released { chunk } => self.board.release(chunk),
             Input::Tick => self.on_tick(now),
         }
         if let Some(chunks) = self.announcer.flush(now) {

@@ -43,7 +43,9 @@ impl Swarm {
     fn ask(&mut self, now: Time, id: SourceId) -> bool {
         let Some(source) = self.board.source(id).filter(|s| s.want > 0 && s.has_room()) else { return false };
         let Some(chunk) = pick(&self.board, source, &mut self.rng) else { return false };
-        self.fetch(now, id, chunk, Part::Rest, false);
+        // What may be here already is not to come in exchange.
+        let exact = !self.board.withheld().is_empty();
+        self.fetch(now, id, chunk, Part::Rest, exact);
         true
     }
 
@@ -79,7 +81,9 @@ impl Swarm {
         let (expected, exact) = (fetching.chunk, fetching.exact);
         fetching.arriving = true;
         fetching.progress = now;
-        let here = self.board.have().contains(chunk) || self.board.is_verifying(chunk);
+        let here = self.board.have().contains(chunk)
+            || self.board.withheld().contains(chunk)
+            || self.board.is_verifying(chunk);
         let redirected = chunk != expected;
         if here || redirected && (exact || self.is_coming_from_elsewhere(id, chunk)) {
             self.cancel(id, asked);

@@ -8,6 +8,7 @@ use super::*;
 
 mod random;
 mod serving;
+mod withheld;
 
 const COUNT: u32 = 8;
 
