@@ -31,7 +31,8 @@ impl World<'_> {
         let now = self.queue.now();
         let Some(swarm) = &mut self.hosts[host].swarm else { return };
         swarm.handle(now, input);
-        if self.scenario.check {
+        self.told += 1;
+        if self.told.is_multiple_of(self.check_every) {
             swarm.check_invariants();
         }
         while let Some(output) = self.hosts[host].swarm.as_mut().and_then(|swarm| swarm.poll()) {
@@ -83,11 +84,7 @@ impl World<'_> {
                 }
             }
             Output::Blame { .. } => self.control += FRAME_BYTES,
-            Output::Ban { source: SourceId(connection) } => {
-                let side = self.side(connection, host);
-                self.queue.push(now, Event::Gone { connection, side });
-                self.queue.push(arrival, Event::Gone { connection, side: 1 - side });
-            }
+            Output::Ban { source: SourceId(connection) } => self.ban(host, connection),
             Output::Complete => self.hosts[host].complete_at = Some(now),
         }
     }
@@ -129,6 +126,9 @@ impl World<'_> {
         if let Some(transfer) = self.transfers.find(key) {
             transfer.serving = Serving::Waiting;
         }
+        if self.is_evaded(key) {
+            return;
+        }
         self.tell(host, Input::Requested { source: SourceId(connection), request: request_id(key), chunk, exact });
     }
 
@@ -166,8 +166,8 @@ impl World<'_> {
     pub(super) fn on_fetched(&mut self, key: Key) {
         let Some((host, connection, asked, chunk)) = self.client_of(key) else { return };
         let Some(transfer) = self.transfers.find(key) else { return };
-        let (waiting, sender) = (transfer.waiting, 1 - usize::from(transfer.client));
-        let good = !self.scenario.hosts[self.connections[connection as usize].ends[sender]].lies;
+        let waiting = transfer.waiting;
+        let good = !self.corrupts(key);
         self.end_client(key);
         let written = self.queue.now() + self.scenario.verify.time(self.layout.len(chunk));
         let at = self.proved[chunk.as_usize()].map_or(written, |proved| proved.max(written));
