@@ -1,23 +1,65 @@
-//! Runs the simulator and prints what it showed, one line per run: efficiency, publisher copies, control traffic.
+//! Runs the simulator and prints what it showed: how near the swarm comes to the bound, and that it gets there at all.
 //!
-//! `cargo run --release --example simulate -- --shape homogeneous --peers 32 --chunk 1MiB --seed 1`
+//! `cargo run --release --example simulate -- --shape homogeneous --peers 32 --chunk 1MiB --seed 1` is one run of a shape;
+//! `… -- table` prints the whole efficiency table beside the reference (`--big`: with a thousand peers, a row each);
+//! `… -- seed 17` repeats a random run with every invariant checked (`--runs 1000`: that one and those after it).
 //!
-//! A run in which somebody did not become complete ends with exit code 1 and the command that repeats it.
+//! Exit code 1: a cell is below its reference, somebody did not become complete, or somebody honest was banned. The command that
+//! repeats such a run is printed.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use clap::Parser;
-use strew::sim::{self, Report, Scenario, Shape};
+use clap::{Args, Parser, Subcommand};
+use strew::sim::{self, Cell, Measured, Report, SEEDS, SLACK, Scenario, Shape};
 use strew::units::{Bytes, parse_bytes, parse_duration};
 
-/// Simulates the distribution of a content from one publisher to many peers.
+/// Simulates the distribution of a content from its publishers to many peers.
 #[derive(Parser)]
-struct Args {
-    /// homogeneous, seeder-quarter, slow, slow-uplinks, failing, arrivals, or random (then only --seed and --runs count)
+#[command(args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    shaped: Shaped,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measure every cell of the efficiency table, the median of five seeds, beside the reference.
+    Table {
+        /// A thousand peers, one seed.
+        #[arg(long)]
+        big: bool,
+        /// Only this shape.
+        #[arg(long)]
+        shape: Option<String>,
+        /// Only this number of peers.
+        #[arg(long)]
+        peers: Option<usize>,
+        /// Cells that run at a time.
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
+    },
+    /// Repeat the random run of a seed.
+    Seed {
+        /// The seed.
+        seed: u64,
+        /// Number of seeds, from this one on.
+        #[arg(long, default_value_t = 1)]
+        runs: u64,
+    },
+}
+
+#[derive(Args)]
+struct Shaped {
+    /// homogeneous, seeder-quarter, slow, slow-uplinks, arrivals, dying, dying-third, freezing, two-publishers, four-publishers or publisher-dies.
     #[arg(long, default_value = "homogeneous")]
     shape: String,
-    /// Number of peers beside the publisher.
+    /// Number of peers beside the publishers.
     #[arg(long, default_value_t = 32)]
     peers: usize,
     /// Size of the content.
@@ -46,63 +88,159 @@ struct Args {
     check: bool,
 }
 
-#[allow(clippy::print_stdout, clippy::print_stderr)] // an example's output is its purpose
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let mut failed = false;
+    let arguments = Arguments::parse();
+    let good = match arguments.command {
+        None => run_shaped(&arguments.shaped),
+        Some(Command::Seed { seed, runs }) => Ok(run_random(seed, runs)),
+        Some(Command::Table { big, shape, peers, threads }) => {
+            let mut cells = sim::cells(big);
+            cells.retain(|cell| shape.as_ref().is_none_or(|name| *name == cell.shape.name()));
+            cells.retain(|cell| peers.is_none_or(|peers| peers == cell.peers));
+            Ok(run_table(&cells, if big { &SEEDS[..1] } else { &SEEDS }, threads))
+        }
+    };
+    match good {
+        Ok(good) => ExitCode::from(u8::from(!good)),
+        Err(message) => {
+            say(&message);
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[allow(clippy::print_stdout)] // an example's output is its purpose
+fn say(line: &str) {
+    println!("{line}");
+}
+
+/// Measures the cells side by side and prints each as soon as those before it are known; whether all are reached.
+fn run_table(cells: &[Cell], seeds: &[u64], threads: usize) -> bool {
+    say(&format!("median of seeds {seeds:?}; a cell may be {SLACK} points below its reference"));
+    say("shape           chunk      N   median  reference  difference  copies (at most)  sent in vain");
+    let next = AtomicUsize::new(0);
+    let printed = Mutex::new((0, BTreeMap::new(), true));
+    std::thread::scope(|scope| {
+        for _ in 0..threads.clamp(1, cells.len().max(1)) {
+            scope.spawn(|| {
+                while let Some((index, cell)) = take(cells, &next) {
+                    let reports: Vec<Report> = seeds.iter().map(|seed| cell.run(*seed)).collect();
+                    let measured = Cell::measure(&reports);
+                    let mut state = printed.lock().expect("no thread panics while it prints");
+                    let (first, lines, good) = &mut *state;
+                    *good &= cell.is_reached(&measured);
+                    lines.insert(index, cell_line(cell, &measured));
+                    while let Some(line) = lines.remove(first) {
+                        say(&line);
+                        *first += 1;
+                    }
+                }
+            });
+        }
+    });
+    printed.into_inner().expect("every thread has ended well").2
+}
+
+fn take<'a>(cells: &'a [Cell], next: &AtomicUsize) -> Option<(usize, &'a Cell)> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    Some((index, cells.get(index)?))
+}
+
+fn cell_line(cell: &Cell, measured: &Measured) -> String {
+    let reference = cell.reference.map_or_else(|| "-".to_owned(), |reference| format!("{reference:.1}"));
+    let difference =
+        cell.reference.map_or_else(|| "-".to_owned(), |reference| format!("{:+.1}", measured.efficiency - reference));
+    let most = cell.copies.map_or_else(|| "-".to_owned(), |most| format!("{most:.2}"));
+    let verdict = match (cell.is_reached(measured), measured.converged) {
+        (true, _) => "",
+        (false, true) => "  BELOW",
+        (false, false) => "  NOT COMPLETE",
+    };
+    format!(
+        "{:<15} {:>7} {:>5}  {:>7.1}  {reference:>9}  {difference:>10}  {:>6.3} ({most:>4})  {:>19.2} %{verdict}",
+        cell.shape.name(),
+        // Without the fraction that sizes are shown with.
+        cell.chunk.to_string().replace(".0", ""),
+        cell.peers,
+        measured.efficiency,
+        measured.copies,
+        100.0 * measured.waste,
+    )
+}
+
+/// Runs random scenarios; whether all converged.
+fn run_random(first: u64, runs: u64) -> bool {
+    let (mut good, mut lost, mut slowest) = (true, 0, (0.0, first));
+    for seed in first..first.saturating_add(runs) {
+        let (scenario, began) = (Scenario::random(seed), Instant::now());
+        let report = sim::run(&scenario, seed);
+        if runs == 1 {
+            scenario.hosts.iter().enumerate().for_each(|(index, host)| say(&format!("{index}: {host:?}")));
+        }
+        if runs == 1 || !report.converged() {
+            say(&format!("{} machines, seed={seed}: {}", scenario.hosts.len(), figures(&report, began.elapsed())));
+        }
+        if !report.converged() {
+            good = false;
+            say(&format!("not complete: {}", report.shortfall()));
+            say(&format!("repeat with: cargo run --release --example simulate -- seed {seed}"));
+        }
+        lost += u64::from(report.lost > 0);
+        let times = report.makespan.as_secs_f64() / report.bound.as_secs_f64().max(0.001);
+        if report.lost == 0 && times > slowest.0 {
+            slowest = (times, seed);
+        }
+    }
+    say(&format!(
+        "{runs} runs: in {lost}, chunks were lost with all who held them; of the others, seed {} took longest, {:.0} times its bound",
+        slowest.1, slowest.0
+    ));
+    good
+}
+
+/// Runs one shape; whether all runs converged.
+fn run_shaped(args: &Shaped) -> Result<bool, String> {
+    let mut good = true;
     for chunk in &args.chunk {
         let mut efficiencies = Vec::new();
-        for seed in args.seed..args.seed + args.runs {
-            let scenario = match scenario(&args, chunk, seed) {
-                Ok(scenario) => scenario,
-                Err(message) => {
-                    eprintln!("{message}");
-                    return ExitCode::from(2);
-                }
-            };
-            let began = Instant::now();
+        for seed in args.seed..args.seed.saturating_add(args.runs) {
+            let (scenario, began) = (scenario(args, chunk, seed)?, Instant::now());
             let report = sim::run(&scenario, seed);
-            print_line(&args, chunk, seed, &report, began.elapsed());
+            let figures = figures(&report, began.elapsed());
+            say(&format!("{} N={} {chunk} seed={seed}: {figures}", args.shape, args.peers));
             efficiencies.push(report.efficiency());
             if !report.converged() {
-                failed = true;
-                println!("not complete: {}", report.shortfall());
-                println!("repeat with: cargo run --release --example simulate -- {}", replay(&args, chunk, seed));
+                good = false;
+                say(&format!("not complete: {}", report.shortfall()));
+                say(&format!("repeat with: cargo run --release --example simulate -- {}", replay(args, chunk, seed)));
             }
         }
         efficiencies.sort_by(f64::total_cmp);
-        println!("{chunk}: median efficiency {:.1} %", 100.0 * efficiencies[efficiencies.len() / 2]);
+        if let Some(median) = efficiencies.get(efficiencies.len() / 2) {
+            say(&format!("{chunk}: median efficiency {:.1} %", 100.0 * median));
+        }
     }
-    ExitCode::from(u8::from(failed))
+    Ok(good)
 }
 
-fn scenario(args: &Args, chunk: &str, seed: u64) -> Result<Scenario, String> {
+fn scenario(args: &Shaped, chunk: &str, seed: u64) -> Result<Scenario, String> {
     let bytes =
         |text: &str| parse_bytes(text).map(Bytes).map_err(|error| format!("cannot read {text:?} as a size: {error}"));
-    let duration =
-        |text: &str| parse_duration(text).map_err(|error| format!("cannot read {text:?} as a time: {error}"));
-    let mut scenario = if args.shape == "random" {
-        Scenario::random(seed)
-    } else {
-        let shape = Shape::ALL.iter().find(|(name, _)| *name == args.shape).map(|(_, shape)| *shape);
-        let shape = shape.ok_or_else(|| format!("there is no shape {:?}; see --help", args.shape))?;
-        let mut scenario = Scenario::shaped(shape, args.peers, bytes(&args.size)?, bytes(chunk)?, seed);
-        scenario.round_trip = duration(&args.round_trip)?;
-        scenario.check = args.check;
-        scenario
-    };
+    let shape = Shape::ALL.iter().find(|(name, _)| *name == args.shape).map(|(_, shape)| *shape);
+    let shape = shape.ok_or_else(|| format!("there is no shape {:?}; see --help", args.shape))?;
+    let mut scenario = Scenario::shaped(shape, args.peers, bytes(&args.size)?, bytes(chunk)?, seed);
+    scenario.round_trip = parse_duration(&args.round_trip)
+        .map_err(|error| format!("cannot read {:?} as a time: {error}", args.round_trip))?;
+    scenario.check = args.check;
     scenario.config.uploads_at_once = args.uploads.unwrap_or(scenario.config.uploads_at_once);
     scenario.config.window_max = args.window.unwrap_or(scenario.config.window_max);
     Ok(scenario)
 }
 
-#[allow(clippy::print_stdout)] // as above
-fn print_line(args: &Args, chunk: &str, seed: u64, report: &Report, took: Duration) {
-    println!(
-        "{} N={} {chunk} seed={seed}: {:.1} % ({:.3} s, bound {:.3} s), publisher {:.3} copies ({} in its first pass), \
-         control {}, duplicates {} of {}, {} events in {:.1} s, trace {:016x}",
-        args.shape,
-        args.peers,
+fn figures(report: &Report, took: Duration) -> String {
+    format!(
+        "{:.1} % ({:.3} s, bound {:.3} s), publishers {:.3} copies ({} in the first pass), control {}, duplicates {} of {}, \
+         {:.2} % sent in vain, {} events in {:.1} s, trace {:016x}",
         100.0 * report.efficiency(),
         report.makespan.as_secs_f64(),
         report.bound.as_secs_f64(),
@@ -111,17 +249,15 @@ fn print_line(args: &Args, chunk: &str, seed: u64, report: &Report, took: Durati
         report.control,
         report.duplicates,
         report.fetched,
+        100.0 * report.waste,
         report.events,
         took.as_secs_f64(),
         report.trace,
-    );
+    )
 }
 
-/// The arguments that repeat one run.
-fn replay(args: &Args, chunk: &str, seed: u64) -> String {
-    if args.shape == "random" {
-        return format!("--shape random --chunk {chunk} --seed {seed}");
-    }
+/// The arguments that repeat one run of a shape.
+fn replay(args: &Shaped, chunk: &str, seed: u64) -> String {
     let mut command = format!(
         "--shape {} --peers {} --size {} --chunk {chunk} --round-trip {} --seed {seed} --check",
         args.shape, args.peers, args.size, args.round_trip

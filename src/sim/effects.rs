@@ -31,7 +31,8 @@ impl World<'_> {
         let now = self.queue.now();
         let Some(swarm) = &mut self.hosts[host].swarm else { return };
         swarm.handle(now, input);
-        if self.scenario.check {
+        self.told += 1;
+        if self.told.is_multiple_of(self.check_every) {
             swarm.check_invariants();
         }
         while let Some(output) = self.hosts[host].swarm.as_mut().and_then(|swarm| swarm.poll()) {
@@ -87,11 +88,7 @@ impl World<'_> {
                 }
             }
             Output::Blame { .. } => self.control += FRAME_BYTES,
-            Output::Ban { source: SourceId(connection) } => {
-                let side = self.side(connection, host);
-                self.queue.push(now, Event::Gone { connection, side });
-                self.queue.push(arrival, Event::Gone { connection, side: 1 - side });
-            }
+            Output::Ban { source: SourceId(connection) } => self.ban(host, connection),
             Output::Complete => self.hosts[host].complete_at = Some(now),
         }
     }
@@ -136,6 +133,9 @@ impl World<'_> {
         self.connections[connection as usize].serving[usize::from(side)].push(key);
         if let Some(transfer) = self.transfers.find(key) {
             transfer.serving = Serving::Waiting;
+        }
+        if self.is_evaded(key) {
+            return;
         }
         self.tell(host, Input::Requested { source: SourceId(connection), request: request_id(key), chunk, exact });
     }
@@ -194,15 +194,6 @@ impl World<'_> {
         let life = self.hosts[host].life;
         self.queue.push(at, Event::Verified { host, life, connection, chunk, verdict });
         self.tell(host, Input::Fetched { source, asked, chunk, waiting });
-    }
-
-    /// Whether the server of a transfer sends bad bytes.
-    fn corrupts(&mut self, key: Key) -> bool {
-        let sender = self.transfers.find(key).map(|t| (t.connection, 1 - usize::from(t.client)));
-        sender.is_some_and(|(connection, side)| {
-            let host = self.connections[connection as usize].ends[side];
-            self.scenario.hosts[host].lies
-        })
     }
 
     pub(super) fn on_acknowledged(&mut self, key: Key) {

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::units::Rng;
 
-/// The edges among `peers`, about `degree` at each, and from every one of `publishers` to `publisher_degree` of the peers.
+/// The edges among `peers`, about `degree` at each, and from every one of `publishers` to the
+/// others and to `publisher_degree` of the peers.
 pub(super) fn edges(
     publishers: &[usize],
     peers: &[usize],
@@ -33,7 +34,8 @@ pub(super) fn edges(
         }
         top_up(&mut edges, &mut order, degree, rng);
     }
-    for publisher in publishers {
+    for (i, publisher) in publishers.iter().enumerate() {
+        publishers[i + 1..].iter().for_each(|other| _ = edges.insert(edge(*publisher, *other)));
         rng.shuffle(&mut order);
         order.iter().take(publisher_degree).for_each(|peer| _ = edges.insert(edge(*publisher, *peer)));
     }

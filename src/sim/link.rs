@@ -134,7 +134,8 @@ impl World<'_> {
         let last = self.next_run(key).is_none();
         let transfer = self.transfers.find(key).expect("it was found above");
         let receiver = self.connections[transfer.connection as usize].ends[usize::from(transfer.client)];
-        let taken = if self.hosts[receiver].swarm.is_some() {
+        self.sent += bytes;
+        let taken = if self.hosts[receiver].is_awake() {
             let free = &mut self.hosts[receiver].links.down_free;
             *free = (now + delay).max(*free) + self.scenario.hosts[receiver].down.time(bytes);
             *free
@@ -154,6 +155,26 @@ impl World<'_> {
         if last {
             self.tell(host, Input::Written { request: request_id(key) });
         } else {
+            self.hosts[host].links.add(key);
+        }
+        self.pump(host);
+    }
+
+    /// Sends again what a transfer's receiver could not take while it was frozen.
+    pub(super) fn resend(&mut self, key: Key) {
+        let run = self.run_length();
+        let Some(transfer) = self.transfers.find(key).filter(|t| t.serving == Serving::Sending) else { return };
+        let waits_for_turn = transfer.left.div_ceil(run) < u64::from(transfer.runs.len());
+        let known = transfer.acknowledged.len();
+        transfer.acknowledged.retain(|at| *at < NEVER);
+        let lost = (known - transfer.acknowledged.len()) as u64;
+        if lost == 0 {
+            return;
+        }
+        transfer.left = (transfer.left.div_ceil(run) - lost) * run;
+        let (connection, server) = (transfer.connection, 1 - transfer.client);
+        let Some(host) = self.open_end(connection, server) else { return };
+        if !waits_for_turn {
             self.hosts[host].links.add(key);
         }
         self.pump(host);

@@ -11,17 +11,25 @@
 
 mod effects;
 mod graph;
+mod lie;
 mod link;
+mod neighbours;
+mod outage;
 mod queue;
+mod random;
 mod report;
 mod scenario;
+mod shape;
+mod table;
 #[cfg(test)]
 mod tests;
 mod transfer;
 mod world;
 
 pub use report::{Report, Shortfall};
-pub use scenario::{Host, Rate, Scenario, Shape};
+pub use scenario::{Failure, Host, Lie, Outage, Rate, Scenario};
+pub use shape::Shape;
+pub use table::{Cell, Measured, SEEDS, SLACK, cells};
 
 /// Runs `scenario` with the chance that `seed` stands for.
 ///

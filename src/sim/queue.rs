@@ -41,6 +41,21 @@ pub(super) enum Event {
     Die {
         host: usize,
     },
+    Freeze {
+        host: usize,
+    },
+    Thaw {
+        host: usize,
+    },
+    /// A machine that froze may have been silent for too long; the number says in which of its freezes.
+    Idle {
+        host: usize,
+        freeze: u32,
+    },
+    /// It looks for neighbours again.
+    Seek {
+        host: usize,
+    },
     Wake {
         host: usize,
     },
@@ -121,6 +136,10 @@ impl Event {
             Self::Run { key: k, run } => (12 | u64::from(*run) << 8, key(k)),
             Self::Acknowledged { key: k } => (14, key(k)),
             Self::Verified { host, chunk, .. } => (15 | (*host as u64) << 8, u64::from(chunk.index())),
+            Self::Freeze { host } => (16, *host as u64),
+            Self::Thaw { host } => (17, *host as u64),
+            Self::Idle { host, freeze } => (18 | u64::from(*freeze) << 8, *host as u64),
+            Self::Seek { host } => (19, *host as u64),
         }
     }
 }

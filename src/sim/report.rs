@@ -9,8 +9,12 @@
 
 use std::time::Duration;
 
+use crate::bitfield::Bitfield;
+use crate::chunk::ChunkId;
 use crate::sim::scenario::{Host, Rate, Scenario};
-use crate::units::Bytes;
+use crate::sim::world::World;
+use crate::swarm::{Swarm, Tally};
+use crate::units::{Bytes, Time};
 
 /// A machine that should have become complete and did not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +42,15 @@ pub struct Report {
     pub duplicates: u64,
     /// Chunks fetched in all.
     pub fetched: u64,
-    /// Machines that are alive at the end and not complete.
+    /// Bytes that left uplinks in vain, as a share of those that made a chunk count somewhere: the price of the end game, of
+    /// hedging, of departures and of lies.
+    pub waste: f64,
+    /// Honest machines that are up at the end and not complete.
     pub incomplete: Vec<Shortfall>,
-    /// Chunks that nobody alive holds at the end.
+    /// Chunks that no honest machine that is up at the end holds.
     pub lost: u32,
+    /// Honest machines that somebody banned, once for each time.
+    pub wronged: Vec<usize>,
     /// Events that were simulated.
     pub events: u64,
     /// Hash over all of them, with their times.
@@ -55,10 +64,10 @@ impl Report {
         if self.makespan.is_zero() { 1.0 } else { self.bound.as_secs_f64() / self.makespan.as_secs_f64() }
     }
 
-    /// Whether everybody who could become complete did.
+    /// Whether everybody who could become complete did, and nobody honest was banned.
     #[must_use]
     pub fn converged(&self) -> bool {
-        self.incomplete.is_empty() || self.lost > 0
+        (self.incomplete.is_empty() || self.lost > 0) && self.wronged.is_empty()
     }
 
     /// What is missing, in a sentence.
@@ -66,20 +75,87 @@ impl Report {
     pub fn shortfall(&self) -> String {
         let machines: Vec<String> =
             self.incomplete.iter().map(|s| format!("machine {} lacks {}", s.host, s.missing)).collect();
-        format!("{} chunks are held by nobody alive; {}", self.lost, machines.join(", "))
+        let lost = format!("{} chunks are held by nobody who is up; {}", self.lost, machines.join(", "));
+        if self.wronged.is_empty() { lost } else { format!("{lost}; banned without reason: {:?}", self.wronged) }
     }
+}
+
+/// What the lives of a machine did that are over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Past {
+    delivered_bytes: u64,
+    duplicates: u64,
+    fetched: u64,
+}
+
+impl Past {
+    pub(super) const fn add(&mut self, tally: &Tally) {
+        self.delivered_bytes += tally.delivered_bytes;
+        self.duplicates += tally.duplicates;
+        self.fetched += tally.fetched;
+    }
+}
+
+impl World<'_> {
+    pub(super) fn report(self) -> Report {
+        let counted = counts(self.scenario);
+        let up = || (0..self.hosts.len()).filter(|h| self.is_awake(*h) && self.scenario.hosts[*h].lie.is_none());
+        let have = |host: usize| self.hosts[host].swarm.as_ref().map(Swarm::have);
+        let missing = |host: usize| have(host).map_or(0, |have| self.layout.count() - have.len());
+        let incomplete: Vec<Shortfall> =
+            up().map(|host| Shortfall { host, missing: missing(host) }).filter(|s| s.missing > 0).collect();
+        let held = |chunk: &ChunkId| up().any(|host| have(host).is_some_and(|have| have.contains(*chunk)));
+        let lost = self.layout.chunks().filter(|chunk| !held(chunk)).count();
+        let end = self.queue.now();
+        let makespan = counted.iter().map(|h| self.hosts[*h].complete_at.unwrap_or(end)).max().unwrap_or(end);
+        let lives = |host: usize| {
+            let mut all = self.hosts[host].past;
+            self.hosts[host].swarm.iter().for_each(|swarm| all.add(swarm.tally()));
+            all
+        };
+        let hosts = || 0..self.hosts.len();
+        let published: u64 =
+            hosts().filter(|h| self.scenario.hosts[*h].publisher).map(|h| lives(h).delivered_bytes).sum();
+        let gained: u64 = hosts().filter(|h| !self.scenario.hosts[*h].publisher).map(|h| self.held_bytes(h)).sum();
+        Report {
+            makespan: makespan.since(Time::ZERO),
+            bound: fluid_bound(self.scenario, &counted),
+            publisher_copies: ratio(published, self.scenario.total.0),
+            first_pass_copies: self.first_pass_copies,
+            control: Bytes(self.control),
+            duplicates: hosts().map(|h| lives(h).duplicates).sum(),
+            fetched: hosts().map(|h| lives(h).fetched).sum(),
+            waste: ratio(self.sent.saturating_sub(gained), gained),
+            incomplete,
+            lost: u32::try_from(lost).unwrap_or(u32::MAX),
+            wronged: self.wronged,
+            events: self.queue.pushed(),
+            trace: self.trace,
+        }
+    }
+
+    /// Bytes of the chunks that `host` holds, or held when it died.
+    fn held_bytes(&self, host: usize) -> u64 {
+        let machine = &self.hosts[host];
+        let have = machine.swarm.as_ref().map(Swarm::have).or(machine.kept.as_ref());
+        have.into_iter().flat_map(Bitfield::iter).map(|chunk| self.layout.len(chunk)).sum()
+    }
+}
+
+/// `a` over `b`, or zero where there is no `b`.
+pub(super) fn ratio(a: u64, b: u64) -> f64 {
+    #[allow(clippy::cast_precision_loss)] // for people
+    let ratio = if b == 0 { 0.0 } else { a as f64 / b as f64 };
+    ratio
 }
 
 /// The machines whose completion counts: those that stay, and whose downlink is at least half of the fastest. The slow ones end when
 /// their own links let them, and would hide how the others fared.
 pub(super) fn counts(scenario: &Scenario) -> Vec<usize> {
-    let peers = || scenario.hosts.iter().enumerate().filter(|(_, h)| !h.publisher && !dies_for_good(h) && !h.lies);
+    let stays = |h: &&Host| !h.publisher && !h.goes_for_good() && h.lie.is_none();
+    let peers = || scenario.hosts.iter().enumerate().filter(move |(_, h)| stays(h));
     let fastest = peers().map(|(_, h)| h.down).max().unwrap_or(Rate(0));
     peers().filter(|(_, h)| h.down >= fastest.over(2)).map(|(index, _)| index).collect()
-}
-
-const fn dies_for_good(host: &Host) -> bool {
-    host.dies.is_some() && host.returns.is_none()
 }
 
 /// `max(F/u_s, F/d_min, N F/(u_s + sum u_i), joins_i + F/d_i)` over the machines that count (Kumar and Ross, 2006).

@@ -1,6 +1,7 @@
 //! Scenario: the machines and links of one simulated run.
 //!
-//! Plain data, so that a test can bend any part of it; the shapes that the efficiency table speaks of have makers.
+//! Plain data, so that a test can bend any part of it. The shapes that the efficiency table speaks of have makers (`shape`), and so have
+//! small runs in which anything may happen (`random`).
 //!
 //! Invariant: a scenario and its seed determine the run completely.
 //!
@@ -9,7 +10,7 @@
 use std::time::Duration;
 
 use crate::swarm::Config;
-use crate::units::{Bytes, Rng};
+use crate::units::Bytes;
 
 /// A rate on a link, in bytes per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,19 +45,17 @@ pub struct Host {
     pub publisher: bool,
     /// When it joins.
     pub joins: Duration,
-    /// When it dies without a word, if it does.
-    pub dies: Option<Duration>,
-    /// When it comes back with what it had, if it does.
-    pub returns: Option<Duration>,
-    /// Every chunk that it sends is bad.
-    pub lies: bool,
+    /// When it does nothing: one after the other, none before it joins.
+    pub outages: Vec<Outage>,
+    /// How it lies, if it does.
+    pub lie: Option<Lie>,
 }
 
 impl Host {
     /// A machine with equal rates that is there from the start to the end.
     #[must_use]
     pub const fn new(rate: Rate) -> Self {
-        Self { up: rate, down: rate, publisher: false, joins: Duration::ZERO, dies: None, returns: None, lies: false }
+        Self { up: rate, down: rate, publisher: false, joins: Duration::ZERO, outages: Vec::new(), lie: None }
     }
 
     /// A publisher with this uplink.
@@ -65,6 +64,73 @@ impl Host {
         let mut host = Self::new(rate);
         host.publisher = true;
         host
+    }
+
+    /// Whether its last outage has no end.
+    #[must_use]
+    pub fn goes_for_good(&self) -> bool {
+        self.outages.last().is_some_and(|outage| outage.until.is_none())
+    }
+}
+
+/// A time in which a machine does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// What happens to it.
+    pub kind: Failure,
+    /// When it begins.
+    pub at: Duration,
+    /// When it ends, if it does.
+    pub until: Option<Duration>,
+}
+
+impl Outage {
+    /// A death at `at`, without a word and for good.
+    #[must_use]
+    pub const fn death(at: Duration) -> Self {
+        Self { kind: Failure::Death, at, until: None }
+    }
+
+    /// A freeze at `at`, for good.
+    #[must_use]
+    pub const fn freeze(at: Duration) -> Self {
+        Self { kind: Failure::Freeze, at, until: None }
+    }
+
+    /// The same, ending at `until`.
+    #[must_use]
+    pub const fn until(self, until: Duration) -> Self {
+        Self { until: Some(until), ..self }
+    }
+}
+
+/// What happens to a machine in an outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Its process is gone; afterwards a new one comes up with what the old one had verified.
+    Death,
+    /// Its process is stopped (`SIGSTOP`): it does nothing, and whatever comes for it waits. Its connections end when they have been idle for
+    /// too long, which it learns when it goes on.
+    Freeze,
+}
+
+/// How a machine lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// Every chunk that it sends is bad.
+    Corrupts,
+    /// It sends bad bytes only where another sender has brought a part of the same chunk, so that it might not be found out.
+    CorruptsSecond,
+    /// It says that it holds everything, refuses every request, and says it again.
+    Refuses,
+    /// It says that it holds everything, and answers no request.
+    Silent,
+}
+
+impl Lie {
+    /// Whether it claims chunks that it does not give.
+    pub(super) const fn claims_all(self) -> bool {
+        matches!(self, Self::Refuses | Self::Silent)
     }
 }
 
@@ -88,9 +154,9 @@ pub struct Scenario {
     /// Default 5 ms beside the link's delay: the chunk is read and digested (below 1 ms at 1 MiB), then waits for the signed batch, which
     /// goes out every 2 ms, and shares the connection with data. Others send digests ahead of the have, so they never delay.
     pub proof_delay: Duration,
-    /// Time until a dead neighbour is noticed.
+    /// Time until the connections of a dead or frozen neighbour end.
     ///
-    /// Default 5 s: half of the idle time of a connection, as keep-alives are lost one after the other.
+    /// Default 10 s: the idle time of a connection (`net`).
     pub detection: Duration,
     /// Neighbours that a peer looks for; up to `degree + 1` peers make a full mesh.
     ///
@@ -102,39 +168,11 @@ pub struct Scenario {
     pub publisher_degree: usize,
     /// The run ends here even if somebody is not complete.
     pub limit: Duration,
-    /// Check every machine's invariants after every input. Costs a walk over all chunks each time.
+    /// Check every machine's invariants: after every input among up to 128 peers, now and then among more, as it costs a walk over
+    /// all chunks each time.
     pub check: bool,
     /// What every machine runs with; the simulator sets `publisher`.
     pub config: Config,
-}
-
-/// The named scenarios of the efficiency table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// Everybody has the same rate both ways. The hardest: no byte may leave the publisher twice.
-    Homogeneous,
-    /// The publisher's uplink is a quarter of the others'.
-    SeederQuarter,
-    /// A tenth of the peers has a tenth of the rate both ways; efficiency is that of the others.
-    Slow,
-    /// A tenth of the peers has a tenth of the uplink.
-    SlowUplinks,
-    /// A tenth of the peers dies between 30 % and 70 % of the bound.
-    Failing,
-    /// Peers join one after the other during the bound.
-    Arrivals,
-}
-
-impl Shape {
-    /// All of them, with the names that the command line uses.
-    pub const ALL: [(&str, Self); 6] = [
-        ("homogeneous", Self::Homogeneous),
-        ("seeder-quarter", Self::SeederQuarter),
-        ("slow", Self::Slow),
-        ("slow-uplinks", Self::SlowUplinks),
-        ("failing", Self::Failing),
-        ("arrivals", Self::Arrivals),
-    ];
 }
 
 impl Scenario {
@@ -149,63 +187,12 @@ impl Scenario {
             round_trip: Duration::from_micros(500),
             verify: Rate(1_000_000_000),
             proof_delay: Duration::from_millis(5),
-            detection: Duration::from_secs(5),
+            detection: Duration::from_secs(10),
             degree: 10,
             publisher_degree,
             limit: Duration::from_secs(24 * 3600),
             check: false,
             config: Config::default(),
         }
-    }
-
-    /// One publisher and `peers` peers of this shape; `seed` chooses who is slow or dies.
-    #[must_use]
-    pub fn shaped(shape: Shape, peers: usize, total: Bytes, chunk: Bytes, seed: u64) -> Self {
-        let rate = Rate::GIGABIT;
-        let ideal = rate.time(total.0);
-        let mut rng = Rng::with_seed(seed);
-        let mut hosts = vec![Host::new(rate); peers + 1];
-        hosts[0] = Host::publisher(rate);
-        let tenth = peers.div_ceil(10);
-        match shape {
-            Shape::Homogeneous => {}
-            Shape::SeederQuarter => hosts[0].up = rate.over(4),
-            Shape::Slow => hosts[1..=tenth].iter_mut().for_each(|h| (h.up, h.down) = (rate.over(10), rate.over(10))),
-            Shape::SlowUplinks => hosts[1..=tenth].iter_mut().for_each(|h| h.up = rate.over(10)),
-            Shape::Failing => {
-                hosts[1..=tenth].iter_mut().for_each(|h| h.dies = Some(ideal.mul_f64(0.3 + 0.4 * rng.f64())));
-            }
-            Shape::Arrivals => hosts[1..].iter_mut().for_each(|h| h.joins = ideal.mul_f64(rng.f64())),
-        }
-        Self::new(total, chunk, hosts)
-    }
-
-    /// A small run with random sizes, rates, joins, deaths, returns, perhaps a liar or a second publisher; the first one stays.
-    #[must_use]
-    pub fn random(seed: u64) -> Self {
-        let mut rng = Rng::with_seed(seed);
-        let chunk = 1024 << rng.u32(0..8);
-        let total = rng.u64(1..chunk * 48);
-        let mut hosts: Vec<Host> = (0..rng.usize(2..24)).map(|_| Host::new(Rate(rng.u64(1..100) * 100_000))).collect();
-        let ideal = hosts[0].up.time(total).max(Duration::from_millis(5));
-        hosts[0].publisher = true;
-        for host in &mut hosts[1..] {
-            host.down = Rate(rng.u64(1..100) * 100_000);
-            if rng.u8(0..3) == 0 {
-                host.joins = ideal.mul_f64(2.0 * rng.f64());
-            }
-            if rng.u8(0..4) == 0 {
-                host.dies = Some(host.joins + ideal.mul_f64(2.0 * rng.f64()));
-                host.returns = rng.bool().then(|| host.joins + ideal.mul_f64(2.0 + rng.f64()));
-            }
-            host.lies = rng.u8(0..20) == 0;
-        }
-        hosts[1].publisher = rng.u8(0..4) == 0;
-        let mut scenario = Self::new(Bytes(total), Bytes(chunk), hosts);
-        scenario.round_trip = Duration::from_micros(rng.u64(10..50_000));
-        scenario.detection = Duration::from_millis(rng.u64(10..10_000));
-        scenario.degree = rng.usize(2..12);
-        scenario.check = true;
-        scenario
     }
 }

@@ -62,8 +62,7 @@ fn a_chunk_does_not_count_before_its_proof_arrives() {
 #[test]
 fn a_returning_machine_fetches_only_what_it_lacks() {
     let mut scenario = scenario(&[(100 * MIB, 100 * MIB), (100 * MIB, 100 * MIB)], MIB);
-    scenario.hosts[1].dies = Some(Duration::from_millis(400));
-    scenario.hosts[1].returns = Some(Duration::from_secs(20));
+    scenario.hosts[1].outages = vec![Outage::death(Duration::from_millis(400)).until(Duration::from_secs(20))];
     let report = run(&scenario, 1);
     assert_eq!(report.incomplete, []);
     assert!((64..70).contains(&report.fetched), "{} chunks fetched of 64", report.fetched);
@@ -72,7 +71,7 @@ fn a_returning_machine_fetches_only_what_it_lacks() {
 #[test]
 fn the_report_names_what_was_lost_with_the_only_publisher() {
     let mut scenario = scenario(&[(100 * MIB, 100 * MIB), (100 * MIB, 100 * MIB)], MIB);
-    scenario.hosts[0].dies = Some(Duration::from_millis(300));
+    scenario.hosts[0].outages = vec![Outage::death(Duration::from_millis(300))];
     scenario.limit = Duration::from_secs(60);
     let report = run(&scenario, 1);
     assert_eq!(report.incomplete, [Shortfall { host: 1, missing: report.lost }]);
@@ -83,7 +82,7 @@ fn the_report_names_what_was_lost_with_the_only_publisher() {
 #[test]
 fn liars_are_banned_and_everybody_else_completes() {
     let mut scenario = scenario(&[(50 * MIB, 50 * MIB); 6], MIB);
-    scenario.hosts[3].lies = true;
+    scenario.hosts[3].lie = Some(Lie::Corrupts);
     let report = run(&scenario, 1);
     assert_eq!(report.incomplete, []);
     assert!(report.makespan < Duration::from_secs(10), "nobody waits for a quarantine to end: {:?}", report.makespan);

@@ -1,46 +1,64 @@
 //! World: the machines, the connections between them, and the course of events.
 //!
-//! Connections are made as discovery would make them, at once and for free: how peers find each other is not what is judged here, what
-//! they do with whom they found is. A dead machine is noticed after a while, and whoever is left with few neighbours
-//! finds new ones.
+//! One loop takes the earliest event and lets it happen; whatever follows from it is another event. So a run is a sequence, and can be
+//! repeated from its seed.
 //!
-//! Invariant: an end of a connection is open exactly while its machine was told `Joined` and not `Left`.
+//! Invariant: an event happens at its moment, or when the machine that it needs goes on.
 //!
-//! Not here: the effects of outputs (`effects`) and the links (`link`).
+//! Not here: the effects of outputs (`effects`), the links (`link`), who is connected (`neighbours`) and who fails (`outage`).
 
-use std::rc::Rc;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::bitfield::Bitfield;
 use crate::chunk::{ChunkId, Layout};
-use crate::sim::graph;
 use crate::sim::link::Links;
 use crate::sim::queue::{Event, Key, Queue};
-use crate::sim::report::{Report, Shortfall, counts, fluid_bound};
+use crate::sim::report::{Past, Report, ratio};
 use crate::sim::scenario::Scenario;
 use crate::sim::transfer::Transfers;
-use crate::swarm::{Config, Input, Profile, SourceId, Swarm, Zone};
-use crate::units::{Bytes, Rng, Time};
+use crate::swarm::{Config, Input, Swarm};
+use crate::units::{Rng, Time};
 
-/// Bytes of a bitfield message beside the set itself.
-const HOLDS_BYTES: u64 = 8;
+/// Peers up to which invariants are checked after every input; among more, it would take minutes.
+const CHECKED_PEERS: usize = 128;
+/// Among more, after every input whose number this divides: a prime, so that it keeps step with nothing.
+const CHECKED_INPUTS: u64 = 997;
 
+#[derive(Default)]
 pub(super) struct Machine {
     /// `None` before it joins and while it is dead.
     pub(super) swarm: Option<Swarm>,
     /// Counts its lives, so that what a former one began is not taken for the present one's.
     pub(super) life: u32,
     /// What it had when it died.
-    kept: Option<Bitfield>,
+    pub(super) kept: Option<Bitfield>,
+    /// What happens to it when it goes on; `None` unless it is frozen.
+    pub(super) backlog: Option<Vec<Event>>,
+    /// Counts its freezes.
+    pub(super) freezes: u32,
     /// Connections whose end here is open.
     pub(super) connections: Vec<u32>,
     pub(super) links: Links,
     /// When `Wake` is due, if it is.
     pub(super) wake: Option<Time>,
     pub(super) complete_at: Option<Time>,
-    delivered: u64,
-    duplicates: u64,
-    fetched: u64,
+    /// What its former lives did.
+    pub(super) past: Past,
+    /// Whom it dropped for good.
+    pub(super) banned: BTreeSet<usize>,
+    /// The next pause before it looks for neighbours again, and whether it is in one.
+    pub(super) pause: Duration,
+    pub(super) seeks: bool,
+    /// Requests that it refused as a liar.
+    pub(super) refusals: u32,
+}
+
+impl Machine {
+    /// Whether it runs its program.
+    pub(super) const fn is_awake(&self) -> bool {
+        self.swarm.is_some() && self.backlog.is_none()
+    }
 }
 
 pub(super) struct Connection {
@@ -62,35 +80,42 @@ pub(super) struct World<'a> {
     /// When a chunk's signed digest is known to its first receivers.
     pub(super) proved: Vec<Option<Time>>,
     pub(super) control: u64,
-    first_pass_copies: Option<f64>,
-    rng: Rng,
-    trace: u64,
+    /// Bytes of chunks that left uplinks.
+    pub(super) sent: u64,
+    /// Machines that are frozen now.
+    pub(super) frozen: usize,
+    /// Honest machines that somebody banned.
+    pub(super) wronged: Vec<usize>,
+    /// Inputs between two checks of invariants; zero for none.
+    pub(super) check_every: u64,
+    pub(super) told: u64,
+    pub(super) first_pass_copies: Option<f64>,
+    pub(super) rng: Rng,
+    pub(super) trace: u64,
 }
 
 impl<'a> World<'a> {
     pub(super) fn new(scenario: &'a Scenario, seed: u64) -> Self {
         let layout = Layout::new(scenario.total.0, scenario.chunk.0).expect("a scenario's content can be cut");
-        let machine = |_| Machine {
-            swarm: None,
-            life: 0,
-            kept: None,
-            connections: Vec::new(),
-            links: Links::default(),
-            wake: None,
-            complete_at: None,
-            delivered: 0,
-            duplicates: 0,
-            fetched: 0,
+        let check_every = match (scenario.check, scenario.hosts.len() > CHECKED_PEERS + 1) {
+            (false, _) => 0,
+            (true, false) => 1,
+            (true, true) => CHECKED_INPUTS,
         };
         Self {
             scenario,
             layout,
             queue: Queue::default(),
-            hosts: (0..scenario.hosts.len()).map(machine).collect(),
+            hosts: scenario.hosts.iter().map(|_| Machine::default()).collect(),
             connections: Vec::new(),
             transfers: Transfers::default(),
             proved: vec![None; layout.count() as usize],
             control: 0,
+            sent: 0,
+            frozen: 0,
+            wronged: Vec::new(),
+            check_every,
+            told: 0,
             first_pass_copies: None,
             rng: Rng::with_seed(seed),
             trace: 0xcbf2_9ce4_8422_2325, // the offset basis of FNV-1a
@@ -114,10 +139,19 @@ impl<'a> World<'a> {
         self.report()
     }
 
-    fn happen(&mut self, event: Event) {
+    /// Lets `event` happen, or puts it aside when it needs a machine that is frozen.
+    pub(super) fn happen(&mut self, event: Event) {
+        if let Some(host) = self.waits_for(&event) {
+            self.hosts[host].backlog.get_or_insert_default().push(event);
+            return;
+        }
         match event {
             Event::Join { host } => self.on_join(host),
             Event::Die { host } => self.on_die(host),
+            Event::Freeze { host } => self.on_freeze(host),
+            Event::Thaw { host } => self.on_thaw(host),
+            Event::Idle { host, freeze } => self.on_idle(host, freeze),
+            Event::Seek { host } => self.on_seek(host),
             Event::Wake { host } => {
                 if self.hosts[host].wake == Some(self.queue.now()) {
                     self.hosts[host].wake = None;
@@ -142,29 +176,14 @@ impl<'a> World<'a> {
 
     /// Starts everybody who is there from the beginning, connected as a graph, and plans the rest.
     fn begin(&mut self) {
-        let hosts = &self.scenario.hosts;
-        for (host, spec) in hosts.iter().enumerate() {
-            if let Some(dies) = spec.dies {
-                self.queue.push(Time::ZERO + dies, Event::Die { host });
-                if let Some(returns) = spec.returns {
-                    self.queue.push(Time::ZERO + returns, Event::Join { host });
-                }
-            }
-            if spec.joins > Duration::ZERO {
-                self.queue.push(Time::ZERO + spec.joins, Event::Join { host });
-            }
-        }
-        let first: Vec<usize> = (0..hosts.len()).filter(|h| hosts[*h].joins.is_zero()).collect();
+        self.plan();
+        let first = self.first_hosts();
         first.iter().for_each(|host| self.start(*host));
-        let (publishers, peers): (Vec<usize>, Vec<usize>) = first.iter().partition(|h| hosts[**h].publisher);
-        let (degree, publisher_degree) = (self.scenario.degree, self.scenario.publisher_degree);
-        for (a, b) in graph::edges(&publishers, &peers, degree, publisher_degree, &mut self.rng) {
-            self.connect(a, b);
-        }
+        self.connect_all(&first);
     }
 
     /// Gives `host` a machine, with what it had before.
-    fn start(&mut self, host: usize) {
+    pub(super) fn start(&mut self, host: usize) {
         let publisher = self.scenario.hosts[host].publisher;
         let fresh = if publisher { Bitfield::all(self.layout) } else { Bitfield::none(self.layout) };
         let have = self.hosts[host].kept.take().unwrap_or(fresh);
@@ -172,106 +191,9 @@ impl<'a> World<'a> {
         let swarm = Swarm::new(self.layout, have, config, self.rng.u64(..));
         let state = &mut self.hosts[host];
         state.life += 1;
+        state.banned.clear();
         state.swarm = Some(swarm);
         self.tell(host, Input::Tick); // so that outputs of the beginning are carried out
-    }
-
-    fn on_join(&mut self, host: usize) {
-        if self.hosts[host].swarm.is_none() {
-            self.start(host);
-            self.find_neighbours(host);
-        }
-    }
-
-    fn on_die(&mut self, host: usize) {
-        let state = &mut self.hosts[host];
-        let Some(swarm) = state.swarm.take() else { return };
-        state.delivered += swarm.tally().delivered_bytes;
-        state.duplicates += swarm.tally().duplicates;
-        state.fetched += swarm.tally().fetched;
-        state.kept = Some(swarm.have().clone());
-        state.complete_at = None;
-        state.wake = None;
-        state.links.clear();
-        for connection in std::mem::take(&mut state.connections) {
-            let side = self.side(connection, host);
-            self.close(connection, side);
-            let noticed = self.queue.now() + self.scenario.detection;
-            self.queue.push(noticed, Event::Gone { connection, side: 1 - side });
-        }
-    }
-
-    fn on_gone(&mut self, connection: u32, side: u8) {
-        let Some(host) = self.open_end(connection, side) else { return };
-        self.close(connection, side);
-        self.tell(host, Input::Left { source: SourceId(connection) });
-        self.find_neighbours(host);
-    }
-
-    /// Closes one end, with everything that it asked and served.
-    fn close(&mut self, connection: u32, side: u8) {
-        let ends = &mut self.connections[connection as usize];
-        ends.open[usize::from(side)] = false;
-        let asking = std::mem::take(&mut ends.asking[usize::from(side)]);
-        let serving = std::mem::take(&mut ends.serving[usize::from(side)]);
-        self.hosts[ends.ends[usize::from(side)]].connections.retain(|c| *c != connection);
-        asking.iter().for_each(|(_, key)| self.transfers.end_client(*key));
-        serving.iter().for_each(|key| self.transfers.end_server(*key));
-    }
-
-    /// Connects `host` to random others until it has enough neighbours, if it has few.
-    fn find_neighbours(&mut self, host: usize) {
-        let wanted = |h: usize| {
-            if self.scenario.hosts[h].publisher { self.scenario.publisher_degree } else { self.scenario.degree }
-        };
-        let degree = wanted(host);
-        // Four fifths: it looks for more only when some are gone, and then for several at once.
-        if 5 * self.hosts[host].connections.len() >= 4 * degree {
-            return;
-        }
-        let neighbours: Vec<usize> = self.hosts[host].connections.iter().map(|c| self.other_end(*c, host)).collect();
-        let mut candidates: Vec<usize> = (0..self.hosts.len())
-            .filter(|h| *h != host && self.hosts[*h].swarm.is_some() && !neighbours.contains(h))
-            .collect();
-        self.rng.shuffle(&mut candidates);
-        // Those with room first; the others too, if need be: a swarm must not fall apart.
-        candidates.sort_by_key(|h| self.hosts[*h].connections.len() > wanted(*h) + wanted(*h) / 5);
-        let missing = degree - self.hosts[host].connections.len();
-        for other in candidates.into_iter().take(missing) {
-            self.connect(host, other);
-        }
-    }
-
-    fn connect(&mut self, a: usize, b: usize) {
-        let connection = u32::try_from(self.connections.len()).expect("fewer connections than 2^32");
-        let (asking, serving) = (Default::default(), Default::default());
-        self.connections.push(Connection { ends: [a, b], open: [true, true], asking, serving });
-        let arrival = self.queue.now() + self.delay();
-        for (side, host, other) in [(0, a, b), (1, b, a)] {
-            self.hosts[host].connections.push(connection);
-            let publisher = self.scenario.hosts[other].publisher;
-            let profile = Profile { publisher, local: false, zone: Zone::default() };
-            self.tell(host, Input::Joined { source: SourceId(connection), profile });
-            if let Some(swarm) = &self.hosts[other].swarm {
-                let chunks = Rc::new(swarm.have().clone());
-                self.control += HOLDS_BYTES + u64::from(self.layout.count()).div_ceil(8);
-                self.queue.push(arrival, Event::Holds { connection, side, chunks });
-            }
-        }
-    }
-
-    /// The machine at an end of a connection, if that end is open.
-    pub(super) fn open_end(&self, connection: u32, side: u8) -> Option<usize> {
-        let connection = &self.connections[connection as usize];
-        connection.open[usize::from(side)].then_some(connection.ends[usize::from(side)])
-    }
-
-    pub(super) fn side(&self, connection: u32, host: usize) -> u8 {
-        u8::from(self.connections[connection as usize].ends[1] == host)
-    }
-
-    fn other_end(&self, connection: u32, host: usize) -> usize {
-        self.connections[connection as usize].ends[1 - usize::from(self.side(connection, host))]
     }
 
     pub(super) fn delay(&self) -> Duration {
@@ -282,57 +204,18 @@ impl<'a> World<'a> {
     pub(super) fn note_first_pass(&mut self, host: usize) {
         let Some(swarm) = self.hosts[host].swarm.as_ref() else { return };
         if self.first_pass_copies.is_none() && swarm.unserved() == Some(0) && !self.layout.is_empty() {
-            self.first_pass_copies = Some(copies(swarm.tally().delivered + swarm.uploads().0 as u64, self.layout));
+            self.first_pass_copies =
+                Some(ratio(swarm.tally().delivered + swarm.uploads().0 as u64, self.layout.count().into()));
         }
     }
 
-    /// Whether everybody is complete who is to be, and nobody is still to come or to die.
+    pub(super) fn is_complete(&self, host: usize) -> bool {
+        self.hosts[host].swarm.as_ref().is_some_and(Swarm::is_complete)
+    }
+
+    /// Whether everybody is complete who is to be, and nothing is still to befall anybody.
     fn is_over(&self) -> bool {
         let now = self.queue.now();
-        self.hosts.iter().zip(&self.scenario.hosts).all(|(machine, spec)| {
-            let last = spec.returns.filter(|_| spec.dies.is_some()).or(spec.dies).unwrap_or(spec.joins);
-            now >= Time::ZERO + last && machine.swarm.as_ref().is_none_or(Swarm::is_complete)
-        })
+        (0..self.hosts.len()).all(|host| self.is_settled(host, now))
     }
-
-    fn report(self) -> Report {
-        let counted = counts(self.scenario);
-        let alive = || self.hosts.iter().enumerate().filter_map(|(i, h)| Some((i, h.swarm.as_ref()?)));
-        let incomplete: Vec<Shortfall> = alive()
-            .filter(|(_, swarm)| !swarm.is_complete())
-            .map(|(host, swarm)| Shortfall { host, missing: self.layout.count() - swarm.have().len() })
-            .collect();
-        let honest = || alive().filter(|(i, _)| !self.scenario.hosts[*i].lies);
-        let held = |chunk: &ChunkId| honest().any(|(_, swarm)| swarm.have().contains(*chunk));
-        let lost = self.layout.chunks().filter(|chunk| !held(chunk)).count();
-        let end = self.queue.now();
-        let makespan = counted.iter().map(|h| self.hosts[*h].complete_at.unwrap_or(end)).max().unwrap_or(end);
-        let sum = |of: fn(&Machine) -> u64, tally: fn(&Swarm) -> u64| -> u64 {
-            self.hosts.iter().map(|h| of(h) + h.swarm.as_ref().map_or(0, tally)).sum()
-        };
-        let published: u64 = (self.hosts.iter().zip(&self.scenario.hosts))
-            .filter(|(_, spec)| spec.publisher)
-            .map(|(h, _)| h.delivered + h.swarm.as_ref().map_or(0, |s| s.tally().delivered_bytes))
-            .sum();
-        Report {
-            makespan: makespan.since(Time::ZERO),
-            bound: fluid_bound(self.scenario, &counted),
-            #[allow(clippy::cast_precision_loss)] // a ratio for people
-            publisher_copies: published as f64 / self.scenario.total.0.max(1) as f64,
-            first_pass_copies: self.first_pass_copies,
-            control: Bytes(self.control),
-            duplicates: sum(|h| h.duplicates, |s| s.tally().duplicates),
-            fetched: sum(|h| h.fetched, |s| s.tally().fetched),
-            incomplete,
-            lost: u32::try_from(lost).unwrap_or(u32::MAX),
-            events: self.queue.pushed(),
-            trace: self.trace,
-        }
-    }
-}
-
-fn copies(chunks: u64, layout: Layout) -> f64 {
-    #[allow(clippy::cast_precision_loss)] // a ratio for people
-    let copies = chunks as f64 / f64::from(layout.count());
-    copies
 }
