@@ -253,7 +253,7 @@ impl Node {
     fn drive(&mut self) {
         while let Some(output) = self.content.as_mut().and_then(|content| content.swarm.poll()) {
             match output {
-                Output::Fetch { source, chunk, exact } => self.fetch(source, chunk, exact),
+                Output::Fetch { source, chunk, part: _, exact } => self.fetch(source, chunk, exact),
                 Output::Cancel { source, asked } => self.cancel(source, asked),
                 Output::Send { request, chunk, waiting } => self.send(request, chunk, waiting),
                 Output::Reject { request } => self.reject(request),

@@ -69,7 +69,7 @@ impl World<'_> {
             | Event::Holds { connection, side, .. }
             | Event::Haves { connection, side, .. } => self.connections[*connection as usize].ends[usize::from(*side)],
             Event::Request { key } | Event::Withdraw { key } => of_transfer(key)?.1,
-            Event::Refuse { key } | Event::Arriving { key } | Event::Fetched { key } => of_transfer(key)?.0,
+            Event::Refuse { key } | Event::Run { key, .. } => of_transfer(key)?.0,
             Event::Acknowledged { key } => {
                 // The client's program acknowledges, and the server's takes that in.
                 let (client, server) = of_transfer(key)?;

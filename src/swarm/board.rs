@@ -26,6 +26,8 @@ pub(super) struct Board {
     claims: Vec<u16>,
     verifying: Vec<u16>,
     copies: Vec<u16>,
+    /// Chunks that several sources got wrong together: from now on each is fetched from one source at a time.
+    alone: Bitfield,
     sources: BTreeMap<SourceId, Source>,
 }
 
@@ -40,6 +42,7 @@ impl Board {
             claims: vec![0; count],
             verifying: vec![0; count],
             copies: vec![0; count],
+            alone: Bitfield::none(layout),
             sources: BTreeMap::new(),
         }
     }
@@ -54,6 +57,16 @@ impl Board {
 
     pub(super) const fn taken(&self) -> &Bitfield {
         &self.taken
+    }
+
+    /// Whether `chunk` is fetched from one source at a time.
+    pub(super) fn is_alone(&self, chunk: ChunkId) -> bool {
+        self.alone.contains(chunk)
+    }
+
+    /// Records that `chunk` is to be fetched from one source at a time, until we hold it.
+    pub(super) fn set_alone(&mut self, chunk: ChunkId) {
+        self.alone.insert(chunk);
     }
 
     pub(super) fn is_verifying(&self, chunk: ChunkId) -> bool {
@@ -178,6 +191,7 @@ impl Board {
         if !self.have.insert(chunk) {
             return false;
         }
+        self.alone.remove(chunk);
         self.sources.values_mut().for_each(|s| s.gain += u32::from(!s.known.contains(chunk)));
         self.refresh(chunk);
         true
@@ -233,6 +247,7 @@ impl Board {
             assert!(asked.windows(2).all(|two| two[0] != two[1]), "one request per source and asked chunk");
         }
         assert!(self.claims.iter().all(|claims| *claims <= SOURCES_PER_CHUNK), "few requests claim one chunk");
+        assert!(self.alone.iter().all(|c| self.claims(c) <= 1), "what is fetched alone has one claim");
         assert_eq!(claims, self.claims, "claims are those of the requests");
         assert_eq!(copies, self.copies, "copies are those of the neighbours");
         assert!(

@@ -11,7 +11,7 @@
 
 use crate::chunk::ChunkId;
 use crate::swarm::Swarm;
-use crate::swarm::event::SourceId;
+use crate::swarm::event::{Part, SourceId};
 use crate::units::Time;
 
 /// Sources asked for one chunk at a time: one more bounds the waste at one chunk per late chunk.
@@ -29,7 +29,7 @@ impl Swarm {
             .collect();
         for id in idle {
             if let Some(chunk) = self.latest_chunk(id) {
-                self.fetch(now, id, chunk, true);
+                self.fetch(now, id, chunk, Part::RestFromEnd, true);
             }
         }
     }
@@ -42,6 +42,7 @@ impl Swarm {
             f.claims
                 && known.contains(f.chunk)
                 && self.board.claims(f.chunk) < SOURCES_PER_CHUNK
+                && !self.board.is_alone(f.chunk)
                 && !self.board.is_verifying(f.chunk)
         });
         candidates.min_by_key(|f| (f.arriving, f.since, f.chunk)).map(|f| f.chunk)

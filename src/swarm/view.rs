@@ -37,6 +37,8 @@ pub struct Tally {
     pub duplicates: u64,
     /// Fetched and found bad.
     pub corrupt: u64,
+    /// Fetched from several sources together and found bad.
+    pub mixed: u64,
     /// Requests of ours that others refused.
     pub refused: u64,
     /// Requests of ours that we cancelled.

@@ -35,6 +35,7 @@ fn input() -> impl Strategy<Value = Input> {
         (source(), id()).prop_map(|(source, asked)| Input::Refused { source, asked }),
         (source(), id()).prop_map(|(source, chunk)| Input::Verified { source, chunk }),
         (source(), id()).prop_map(|(source, chunk)| Input::Corrupt { source, chunk }),
+        id().prop_map(|chunk| Input::Mixed { chunk }),
         id().prop_map(|chunk| Input::Lost { chunk }),
         Just(Input::Tick),
     ]
