@@ -16,6 +16,7 @@ use crate::chunk::{ChunkId, Layout};
 use crate::swarm::endgame::SOURCES_PER_CHUNK;
 use crate::swarm::event::SourceId;
 use crate::swarm::source::{Fetching, Source};
+use crate::units::Time;
 
 /// What is known.
 #[derive(Clone, Debug)]
@@ -140,6 +141,18 @@ impl Board {
         true
     }
 
+    /// Records that a source is silent and when to try it again, or that it is not.
+    pub(super) fn set_silent(&mut self, id: SourceId, silent: Option<Time>) {
+        let Some(source) = self.sources.get_mut(&id) else { return };
+        let before = source.spreads();
+        source.silent = silent;
+        match (before, source.spreads()) {
+            (true, false) => source.known.iter().for_each(|c| self.copies[c.as_usize()] -= 1),
+            (false, true) => source.known.iter().for_each(|c| self.copies[c.as_usize()] += 1),
+            _ => {}
+        }
+    }
+
     /// Records a new request.
     pub(super) fn fetch(&mut self, id: SourceId, fetching: Fetching) {
         let source = self.sources.get_mut(&id).expect("only a source that is here is asked");
@@ -242,6 +255,10 @@ impl Board {
             }
             source.fetching.iter().filter(|f| f.claims).for_each(|f| claims[f.chunk.as_usize()] += 1);
             assert!(source.fetching.iter().all(|f| !(f.cancelled && f.claims)), "a cancelled request claims nothing");
+            assert!(
+                source.silent.is_none() || source.fetching.iter().all(|f| !f.claims),
+                "who is silent claims nothing"
+            );
             let mut asked: Vec<ChunkId> = source.fetching.iter().map(|f| f.asked).collect();
             asked.sort_unstable();
             assert!(asked.windows(2).all(|two| two[0] != two[1]), "one request per source and asked chunk");

@@ -63,7 +63,7 @@ pub struct Config {
 
     /// A request is asked elsewhere as well when it is older than this and than `hedge_factor` usual times.
     ///
-    /// Default 2 s: longer than any pause of a healthy path.
+    /// Default 500 ms: longer than any pause of a healthy path.
     pub hedge_after: Duration,
 
     /// See `hedge_after`.
@@ -71,7 +71,12 @@ pub struct Config {
     /// Default 8: a queue that is eight times as long as usual is not a queue.
     pub hedge_factor: u32,
 
-    /// Refusals in a row after which a source's claims are not believed.
+    /// Time without a word after which a source that owes us something is not relied upon, and then tried again.
+    ///
+    /// Default 500 ms: whoever takes part says something several times a second, and nothing is lost when it was only slow.
+    pub silence: Duration,
+
+    /// Refused or late requests in a row after which a source's claims are not believed.
     ///
     /// Default 3: one may be a race, two a coincidence.
     pub refusals_max: u32,
@@ -80,6 +85,11 @@ pub struct Config {
     ///
     /// Default 200 ms: a refusal costs a round trip, so this keeps the price of a confused source below five requests a second.
     pub refusal_pause: Duration,
+
+    /// Time for which claims that proved wrong are not believed; it doubles with every further time.
+    ///
+    /// Default 10 s: then a source that only claims costs a request in three seconds at first, and one in a minute and a half at last.
+    pub distrust: Duration,
 
     /// Time for which the sender of a first bad chunk is not asked; the second one bans it.
     ///
@@ -99,10 +109,12 @@ impl Default for Config {
             overtakes_max: 64,
             announce_delay_max: Duration::from_millis(5),
             announce_delay_min: Duration::from_millis(2),
-            hedge_after: Duration::from_secs(2),
+            hedge_after: Duration::from_millis(500),
             hedge_factor: 8,
+            silence: Duration::from_millis(500),
             refusals_max: 3,
             refusal_pause: Duration::from_millis(200),
+            distrust: Duration::from_secs(10),
             quarantine: Duration::from_secs(60),
         }
     }

@@ -171,6 +171,20 @@ pub enum Input {
     Tick,
 }
 
+impl Input {
+    /// The source that gave a sign of life.
+    pub(super) const fn speaker(&self) -> Option<SourceId> {
+        match self {
+            Self::Holds { source, .. }
+            | Self::Haves { source, .. }
+            | Self::Requested { source, .. }
+            | Self::Arriving { source, .. }
+            | Self::Fetched { source, .. } => Some(*source),
+            _ => None,
+        }
+    }
+}
+
 /// Something to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {

@@ -7,7 +7,7 @@
 //! Invariant: what `event` promises about every request; [`Swarm::check_invariants`] states the rest.
 //!
 //! Not here: any rule. This file wires the parts: what is known (`board`, `source`), what we ask (`requester`, `picker`, `window`,
-//! `endgame`), what we give (`uploader`, `firstpass`), what we tell (`announce`), whom we stop believing (`blame`).
+//! `hedge`, `silence`, `endgame`), what we give (`uploader`, `firstpass`), what we tell (`announce`), whom we stop believing (`blame`).
 
 mod announce;
 mod blame;
@@ -16,8 +16,10 @@ mod config;
 mod endgame;
 mod event;
 mod firstpass;
+mod hedge;
 mod picker;
 mod requester;
+mod silence;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -91,8 +93,11 @@ impl Swarm {
 
     /// Takes in something that happened at `now`, which is never earlier than in the call before.
     pub fn handle(&mut self, now: Time, input: Input) {
+        if let Some(source) = input.speaker() {
+            self.hear(now, source);
+        }
         match input {
-            Input::Joined { source, profile } => self.on_joined(source, profile),
+            Input::Joined { source, profile } => self.on_joined(now, source, profile),
             Input::Left { source } => self.on_left(source),
             Input::Holds { source, chunks } => self.on_holds(source, chunks),
             Input::Haves { source, chunks } => self.on_haves(source, &chunks),
@@ -103,7 +108,7 @@ impl Swarm {
             Input::Arriving { source, asked, chunk } => self.on_arriving(now, source, asked, chunk),
             Input::Fetched { source, asked, chunk, waiting } => self.on_fetched(now, source, asked, chunk, waiting),
             Input::Refused { source, asked } => self.on_refused(now, source, asked),
-            Input::Verified { source: _, chunk } => self.on_verified(now, chunk),
+            Input::Verified { source, chunk } => self.on_verified(now, source, chunk),
             Input::Corrupt { source, chunk } => self.on_corrupt(now, source, chunk),
             Input::Mixed { chunk } => self.on_mixed(chunk),
             Input::Lost { chunk } => self.on_lost(chunk),
@@ -125,15 +130,22 @@ impl Swarm {
     /// When to hand in [`Input::Tick`] if nothing else happens before.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        [self.announcer.due(), self.next_pause_end(), self.next_hedge(), self.next_overdue()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.announcer.due(),
+            self.next_pause_end(),
+            self.next_trust(),
+            self.next_hedge(),
+            self.next_silence(),
+            self.next_overdue(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
-    fn on_joined(&mut self, id: SourceId, profile: Profile) {
+    fn on_joined(&mut self, now: Time, id: SourceId, profile: Profile) {
         assert!(self.board.source(id).is_none(), "a source's id is not used twice: {id:?}");
-        self.board.join(id, Source::new(self.board.layout(), profile, &self.config));
+        self.board.join(id, Source::new(self.board.layout(), profile, &self.config, now));
     }
 
     fn on_left(&mut self, id: SourceId) {
@@ -146,14 +158,16 @@ impl Swarm {
     }
 
     fn on_holds(&mut self, id: SourceId, chunks: Bitfield) {
-        let Some(source) = self.board.source_mut(id) else { return };
-        source.distrusted = false;
-        source.refusals = 0;
-        self.replace(id, chunks);
+        match self.board.source_mut(id).map(|source| &mut source.distrust) {
+            Some(Some(distrust)) => distrust.claimed = chunks,
+            Some(None) => self.replace(id, chunks),
+            None => {}
+        }
     }
 
     fn on_haves(&mut self, id: SourceId, chunks: &[ChunkId]) {
-        if self.board.source(id).is_none_or(|source| source.distrusted) {
+        if let Some(distrust) = self.board.source_mut(id).and_then(|source| source.distrust.as_mut()) {
+            chunks.iter().for_each(|chunk| _ = distrust.claimed.insert(*chunk));
             return;
         }
         for &chunk in chunks {
@@ -167,7 +181,9 @@ impl Swarm {
 
     fn on_tick(&mut self, now: Time) {
         self.board.end_pauses(now);
+        self.end_distrust(now);
         self.give_up_claims(now);
+        self.heed_silence(now);
         self.free_overdue_turns(now);
     }
 

@@ -78,6 +78,7 @@ mod tests {
     use crate::chunk::Layout;
     use crate::swarm::config::Config;
     use crate::swarm::event::{Profile, SourceId};
+    use crate::units::Time;
 
     const COUNT: u32 = 200;
 
@@ -85,7 +86,7 @@ mod tests {
         let layout = Layout::new(u64::from(COUNT) * 1024, 1024).unwrap();
         let mut board = Board::new(Bitfield::none(layout));
         for (id, chunks) in (0..).map(SourceId).zip(neighbours) {
-            board.join(id, Source::new(layout, Profile::default(), &Config::default()));
+            board.join(id, Source::new(layout, Profile::default(), &Config::default(), Time::ZERO));
             for index in *chunks {
                 board.learn(id, layout.chunk(*index).unwrap());
             }

@@ -5,21 +5,16 @@
 //!
 //! Invariant: a chunk is claimed by one request at a time, but for the end game and for requests that are far too old.
 //!
-//! Not here: which chunk (`picker`), how many at a time (`window`), whom to believe (`blame`).
-
-use std::time::Duration;
+//! Not here: which chunk (`picker`), how many at a time (`window`), requests that are too old (`hedge`), whom to believe (`blame`).
 
 use crate::chunk::ChunkId;
 use crate::swarm::Swarm;
 use crate::swarm::endgame::SOURCES_PER_CHUNK;
 use crate::swarm::event::{Output, Part, SourceId};
 use crate::swarm::picker::pick;
-use crate::swarm::source::{Fetching, Source, smooth};
+use crate::swarm::source::{Fetching, smooth};
 use crate::swarm::window::Sample;
 use crate::units::Time;
-
-/// Rate in bytes per second below which a request looks lost while nothing has been measured: 1 MiB/s, a slow office line.
-const SLOWEST_EXPECTED: u64 = 1 << 20;
 
 impl Swarm {
     /// Asks for chunks wherever there is room.
@@ -43,7 +38,8 @@ impl Swarm {
     fn ask(&mut self, now: Time, id: SourceId) -> bool {
         let Some(source) = self.board.source(id).filter(|s| s.want > 0 && s.has_room()) else { return false };
         let Some(chunk) = pick(&self.board, source, &mut self.rng) else { return false };
-        self.fetch(now, id, chunk, Part::Rest, false);
+        let (part, beside) = self.part_beside_others(chunk);
+        self.fetch(now, id, chunk, part, beside);
         true
     }
 
@@ -51,8 +47,9 @@ impl Swarm {
     pub(super) fn fetch(&mut self, now: Time, id: SourceId, chunk: ChunkId, part: Part, exact: bool) {
         let (part, exact) = if self.board.is_alone(chunk) { (Part::Alone, true) } else { (part, exact) };
         let (since, progress) = (now, now);
+        let claims = self.board.source(id).is_some_and(|s| s.silent.is_none());
         let fetching =
-            Fetching { asked: chunk, chunk, exact, since, progress, arriving: false, claims: true, cancelled: false };
+            Fetching { asked: chunk, chunk, part, exact, since, progress, arriving: false, claims, cancelled: false };
         self.board.fetch(id, fetching);
         self.outputs.push_back(Output::Fetch { source: id, chunk, part, exact });
     }
@@ -123,8 +120,11 @@ impl Swarm {
         self.cancel_all(chunk);
         let Some(fetching) = fetching else { return };
         let Some(source) = self.board.source_mut(id) else { return };
-        let took = now.since(fetching.since);
         source.refusals = 0;
+        if fetching.part == Part::RestFromEnd {
+            return; // less than a chunk says nothing about the time that one takes
+        }
+        let took = now.since(fetching.since);
         smooth(&mut source.fetch_time, took);
         smooth(&mut self.fetch_time, took);
         let least = source.least_time.map_or(took, |least| least.min(took));
@@ -133,8 +133,9 @@ impl Swarm {
         source.window.on_fetched(now, &sample);
     }
 
-    pub(super) fn on_verified(&mut self, now: Time, chunk: ChunkId) {
+    pub(super) fn on_verified(&mut self, now: Time, id: SourceId, chunk: ChunkId) {
         self.board.end_verifying(chunk);
+        self.trust(id);
         if !self.board.gain(chunk) {
             return;
         }
@@ -158,48 +159,11 @@ impl Swarm {
     pub(super) fn on_refused(&mut self, now: Time, id: SourceId, asked: ChunkId) {
         match self.board.end_fetch(id, asked) {
             Some(fetching) if !fetching.cancelled => {
+                self.hear(now, id);
                 self.tally.refused += 1;
                 self.doubt(now, id);
             }
             _ => {}
-        }
-    }
-
-    /// When the next request will be too old to keep its claim.
-    pub(super) fn next_hedge(&self) -> Option<Time> {
-        let sources = self.board.sources().values();
-        sources
-            .filter_map(|s| {
-                let oldest = s.fetching.iter().filter(|f| f.claims).map(|f| f.progress).min()?;
-                Some(oldest + self.patience(s))
-            })
-            .min()
-    }
-
-    /// Takes the claims of requests that are too old, so that their chunks are asked elsewhere as well.
-    pub(super) fn give_up_claims(&mut self, now: Time) {
-        let stuck: Vec<(SourceId, ChunkId, ChunkId)> = (self.board.sources().iter())
-            .flat_map(|(id, s)| {
-                let patience = self.patience(s);
-                let old = s.fetching.iter().filter(move |f| f.claims && f.progress + patience <= now);
-                old.map(|f| (*id, f.asked, f.chunk))
-            })
-            .collect();
-        for (id, asked, chunk) in stuck {
-            if self.board.is_alone(chunk) {
-                self.cancel(id, asked);
-            } else {
-                self.board.set_claim(id, asked, chunk, false);
-            }
-        }
-    }
-
-    /// The age at which a request to this source is hedged.
-    fn patience(&self, source: &Source) -> Duration {
-        let guess = || Duration::from_secs(self.board.layout().chunk_size().div_ceil(SLOWEST_EXPECTED));
-        match source.fetch_time.or(self.fetch_time) {
-            Some(usual) => self.config.hedge_after.max(usual * self.config.hedge_factor),
-            None => self.config.hedge_after.max(guess()),
         }
     }
 }

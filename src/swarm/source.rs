@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::bitfield::Bitfield;
 use crate::chunk::{ChunkId, Layout};
 use crate::swarm::config::Config;
-use crate::swarm::event::Profile;
+use crate::swarm::event::{Part, Profile};
 use crate::swarm::window::Window;
 use crate::units::Time;
 
@@ -22,6 +22,7 @@ pub(super) struct Fetching {
     pub(super) asked: ChunkId,
     /// What we expect: what we asked for, until the source says that it sends another.
     pub(super) chunk: ChunkId,
+    pub(super) part: Part,
     pub(super) exact: bool,
     pub(super) since: Time,
     /// When we last heard of it: its beginning, or that of its answer.
@@ -30,6 +31,14 @@ pub(super) struct Fetching {
     /// Whether it keeps others from being asked for `chunk`; it does until it is cancelled or too old.
     pub(super) claims: bool,
     pub(super) cancelled: bool,
+}
+
+/// What a source says that is not believed.
+#[derive(Clone, Debug)]
+pub(super) struct Distrust {
+    /// `None` for the rest of the run.
+    pub(super) until: Option<Time>,
+    pub(super) claimed: Bitfield,
 }
 
 /// A neighbour or a local path.
@@ -44,9 +53,15 @@ pub(super) struct Source {
     pub(super) window: Window,
     pub(super) fetching: Vec<Fetching>,
     pub(super) paused_until: Option<Time>,
-    /// Its claims proved wrong; only a new whole bitfield makes them count again.
-    pub(super) distrusted: bool,
+    /// Its claims proved wrong and do not count.
+    pub(super) distrust: Option<Distrust>,
+    /// How often they did not.
+    pub(super) distrusts: u32,
     pub(super) refusals: u32,
+    /// When we last heard of it, by whatever it said or took.
+    pub(super) heard: Time,
+    /// When it is to be tried again, if it is silent.
+    pub(super) silent: Option<Time>,
     pub(super) bad: u32,
     /// Requests of it that wait here.
     pub(super) queued: u32,
@@ -59,7 +74,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(layout: Layout, profile: Profile, config: &Config) -> Self {
+    pub(super) fn new(layout: Layout, profile: Profile, config: &Config, now: Time) -> Self {
         let window = if profile.local {
             Window::fixed(config.window_local)
         } else {
@@ -73,8 +88,11 @@ impl Source {
             window,
             fetching: Vec::new(),
             paused_until: None,
-            distrusted: false,
+            distrust: None,
+            distrusts: 0,
             refusals: 0,
+            heard: now,
+            silent: None,
             bad: 0,
             queued: 0,
             fetch_time: None,
@@ -84,9 +102,9 @@ impl Source {
     }
 
     /// Whether its copies count as copies in the swarm. A publisher's do not: otherwise two publishers that see one another
-    /// would take everything for distributed. A local path serves nobody else.
+    /// would take everything for distributed. A local path serves nobody else, nor does who is silent.
     pub(super) const fn spreads(&self) -> bool {
-        !self.profile.publisher && !self.profile.local
+        !self.profile.publisher && !self.profile.local && self.silent.is_none()
     }
 
     pub(super) fn outstanding(&self) -> u32 {
@@ -95,7 +113,13 @@ impl Source {
 
     /// Whether it may be asked for something more.
     pub(super) fn has_room(&self) -> bool {
-        self.paused_until.is_none() && self.outstanding() < self.window.size()
+        let open = self.paused_until.is_none() && self.silent.is_none();
+        open && self.outstanding() < self.window.size() && !self.is_stuck()
+    }
+
+    /// Whether it does not answer a request in the time that it usually needs.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.fetching.iter().any(|f| !f.claims && !f.cancelled)
     }
 
     pub(super) fn fetching(&mut self, asked: ChunkId) -> Option<&mut Fetching> {

@@ -11,6 +11,9 @@ mod serving;
 
 const COUNT: u32 = 8;
 
+/// Less than any time that matters.
+const MOMENT: Duration = Duration::from_millis(1);
+
 fn layout() -> Layout {
     Layout::new(u64::from(COUNT) * 1024, 1024).unwrap()
 }
@@ -291,17 +294,38 @@ fn the_second_bad_chunk_bans_its_sender() {
 }
 
 #[test]
-fn three_refusals_in_a_row_end_the_belief_in_a_bitfield_until_there_is_a_new_one() {
+fn three_refusals_in_a_row_end_the_belief_in_all_claims_for_a_time_that_doubles() {
     let mut stage = Stage::leecher_among(&[&[3]]);
-    for _ in 0..3 {
-        assert_eq!(stage.fetches(), [(0, 3)]);
-        stage.refused(0, 3);
-        stage.pass(Config::default().refusal_pause);
+    for times in 0..3 {
+        for _ in 0..3 {
+            assert_eq!(stage.fetches(), [(0, 3)]);
+            stage.refused(0, 3);
+            stage.pass(Config::default().refusal_pause);
+        }
+        stage.tell(Input::Haves { source: SourceId(0), chunks: vec![chunk(3)] });
+        stage.tell(Input::Holds { source: SourceId(0), chunks: set([3]) });
+        stage.pass(Config::default().distrust * (1 << times) - Config::default().refusal_pause - MOMENT);
+        assert_eq!(stage.fetches(), [], "claiming it again does not help");
+        stage.pass(MOMENT);
     }
-    stage.tell(Input::Haves { source: SourceId(0), chunks: vec![chunk(4)] });
-    assert_eq!(stage.fetches(), []);
-    stage.tell(Input::Holds { source: SourceId(0), chunks: set([3]) });
-    assert_eq!(stage.fetches(), [(0, 3)]);
+}
+
+#[test]
+fn whoever_lets_requests_wait_and_is_there_is_not_believed_after_three() {
+    let mut stage = Stage::new(set(3..COUNT), Config::default());
+    stage.join(0, &[0, 1, 2]);
+    for times in 0..3 {
+        let late = stage.fetches().last().unwrap().1;
+        for _ in 0..10 {
+            stage.pass(Config::default().silence - MOMENT);
+            stage.tell(Input::Haves { source: SourceId(0), chunks: vec![chunk(7)] });
+        }
+        stage.join(1 + times, &[late]);
+        stage.tell(Input::Left { source: SourceId(1 + times) });
+        stage.verified(1 + times, late);
+        stage.refused(0, late);
+    }
+    assert_eq!(stage.swarm.sources().next().unwrap().known, 0);
 }
 
 #[test]

@@ -41,6 +41,8 @@ struct Upload {
     chunk: ChunkId,
     since: Time,
     has_turn: bool,
+    /// It is a whole chunk; an exact request may name less.
+    whole: bool,
     /// Everything was handed to the transport.
     written: bool,
 }
@@ -72,10 +74,18 @@ impl Uploader {
         self.turns = self.active.values().filter(|u| u.has_turn).count();
     }
 
+    /// Who is being served, and since when.
+    pub(super) fn receivers(&self) -> impl Iterator<Item = (SourceId, Time)> {
+        self.active.values().map(|upload| (upload.source, upload.since))
+    }
+
     fn on_written(&mut self, now: Time, request: RequestId) {
         self.end_turn(request);
         let Some(upload) = self.active.get_mut(&request).filter(|upload| !upload.written) else { return };
         upload.written = true;
+        if !upload.whole {
+            return;
+        }
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
@@ -136,7 +146,11 @@ impl Swarm {
         self.tally.delivered += 1;
         self.tally.delivered_bytes += self.board.layout().len(upload.chunk);
         if let Some(source) = self.board.source_mut(upload.source) {
-            smooth(&mut source.upload_time, now.since(upload.since));
+            let took = now.since(upload.since);
+            if upload.whole {
+                smooth(&mut source.upload_time, took);
+            }
+            self.hear(now, upload.source);
         }
     }
 
@@ -159,10 +173,13 @@ impl Swarm {
             }
             let chunk = self.answer(&waiting);
             self.tally.redirected += u64::from(chunk != waiting.chunk);
-            if let Some(pass) = &mut self.first_pass {
+            let silent = self.board.source(waiting.source).is_some_and(|s| s.silent.is_some());
+            // What is sent to nobody in particular has not left.
+            if let Some(pass) = self.first_pass.as_mut().filter(|_| !silent) {
                 pass.on_send(&self.board, waiting.source, chunk);
             }
-            let upload = Upload { source: waiting.source, chunk, since: now, has_turn: true, written: false };
+            let (source, whole) = (waiting.source, !waiting.exact);
+            let upload = Upload { source, chunk, since: now, has_turn: true, whole, written: false };
             self.uploader.active.insert(waiting.request, upload);
             self.uploader.turns += 1;
             let behind = u32::try_from(self.uploader.queue.len() + self.uploader.turns - 1).unwrap_or(u32::MAX);
@@ -178,7 +195,7 @@ impl Swarm {
             let rank = |waiting: &Waiting| {
                 let source = self.board.source(waiting.source).expect("requests leave with their source");
                 let quick = slow.is_none_or(|slow| source.upload_time.is_none_or(|time| time <= slow));
-                (quick, source.gain)
+                (source.silent.is_none(), quick, source.gain)
             };
             for index in 1..self.uploader.queue.len() {
                 if rank(&self.uploader.queue[index]) > rank(&self.uploader.queue[chosen]) {

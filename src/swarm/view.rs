@@ -140,8 +140,13 @@ impl Swarm {
     /// Whether every chunk that this machine holds is held by a neighbour too, so that nothing is lost when it leaves.
     #[must_use]
     pub fn is_replicated(&self) -> bool {
-        let neighbours: Vec<&Bitfield> =
-            self.board.sources().values().filter(|s| !s.profile.local).map(|s| &s.known).collect();
+        let neighbours: Vec<&Bitfield> = self
+            .board
+            .sources()
+            .values()
+            .filter(|s| !s.profile.local && s.silent.is_none())
+            .map(|s| &s.known)
+            .collect();
         self.have().words().iter().enumerate().all(|(i, held)| {
             let elsewhere = neighbours.iter().fold(0, |union, known| union | known.words()[i]);
             held & !elsewhere == 0
