@@ -9,6 +9,7 @@
 
 use crate::sim::queue::{Event, Key};
 use crate::sim::scenario::Lie;
+use crate::sim::transfer::Runs;
 use crate::sim::world::World;
 
 /// Refusals after which a liar claims everything anew: as many as make a swarm stop believing.
@@ -18,10 +19,12 @@ impl World<'_> {
     /// Whether the server of `key` sends bad bytes.
     pub(super) fn corrupts(&mut self, key: Key) -> bool {
         let Some(transfer) = self.transfers.find(key) else { return false };
-        let (connection, server, is_second) = (transfer.connection, 1 - transfer.client, transfer.runs.are_from_end());
+        let (connection, server, chunk, runs) =
+            (transfer.connection, 1 - transfer.client, transfer.chunk, transfer.runs);
         match self.lie(connection, server) {
             Some(Lie::Corrupts) => true,
-            Some(Lie::CorruptsSecond) => is_second,
+            // Asked for a part, or from the end: somebody else brings or has brought the other part.
+            Some(Lie::CorruptsSecond) => runs != Runs::all(self.runs_of(chunk)),
             Some(Lie::Refuses | Lie::Silent) | None => false,
         }
     }

@@ -134,7 +134,7 @@ impl World<'_> {
         let last = self.next_run(key).is_none();
         let transfer = self.transfers.find(key).expect("it was found above");
         let receiver = self.connections[transfer.connection as usize].ends[usize::from(transfer.client)];
-        self.sent += bytes;
+        self.hosts[host].sent += bytes;
         let taken = if self.hosts[receiver].is_awake() {
             let free = &mut self.hosts[receiver].links.down_free;
             *free = (now + delay).max(*free) + self.scenario.hosts[receiver].down.time(bytes);
@@ -162,16 +162,15 @@ impl World<'_> {
 
     /// Sends again what a transfer's receiver could not take while it was frozen.
     pub(super) fn resend(&mut self, key: Key) {
-        let run = self.run_length();
+        let (length, waits_for_turn) = (self.run_length(), self.next_run(key).is_some());
         let Some(transfer) = self.transfers.find(key).filter(|t| t.serving == Serving::Sending) else { return };
-        let waits_for_turn = transfer.left.div_ceil(run) < u64::from(transfer.runs.len());
         let known = transfer.acknowledged.len();
         transfer.acknowledged.retain(|at| *at < NEVER);
         let lost = (known - transfer.acknowledged.len()) as u64;
         if lost == 0 {
             return;
         }
-        transfer.left = (transfer.left.div_ceil(run) - lost) * run;
+        transfer.left = (transfer.left.div_ceil(length) - lost) * length;
         let (connection, server) = (transfer.connection, 1 - transfer.client);
         let Some(host) = self.open_end(connection, server) else { return };
         if !waits_for_turn {

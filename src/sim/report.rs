@@ -32,9 +32,9 @@ pub struct Report {
     pub makespan: Duration,
     /// The least time that any policy could take: the fluid bound over uplinks, downlinks and joins.
     pub bound: Duration,
-    /// Bytes that publishers delivered, in copies of the content.
+    /// Bytes that left publishers, in copies of the content.
     pub publisher_copies: f64,
-    /// The same at the moment when every chunk had left once; `None` when that did not happen.
+    /// Chunks that the first publisher to have nothing unserved had sent by then, in copies; `None` when that did not happen.
     pub first_pass_copies: Option<f64>,
     /// Control traffic of all machines.
     pub control: Bytes,
@@ -83,14 +83,12 @@ impl Report {
 /// What the lives of a machine did that are over.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Past {
-    delivered_bytes: u64,
     duplicates: u64,
     fetched: u64,
 }
 
 impl Past {
     pub(super) const fn add(&mut self, tally: &Tally) {
-        self.delivered_bytes += tally.delivered_bytes;
         self.duplicates += tally.duplicates;
         self.fetched += tally.fetched;
     }
@@ -114,8 +112,8 @@ impl World<'_> {
             all
         };
         let hosts = || 0..self.hosts.len();
-        let published: u64 =
-            hosts().filter(|h| self.scenario.hosts[*h].publisher).map(|h| lives(h).delivered_bytes).sum();
+        let published: u64 = hosts().filter(|h| self.scenario.hosts[*h].publisher).map(|h| self.hosts[h].sent).sum();
+        let sent: u64 = hosts().map(|h| self.hosts[h].sent).sum();
         let gained: u64 = hosts().filter(|h| !self.scenario.hosts[*h].publisher).map(|h| self.held_bytes(h)).sum();
         Report {
             makespan: makespan.since(Time::ZERO),
@@ -125,7 +123,7 @@ impl World<'_> {
             control: Bytes(self.control),
             duplicates: hosts().map(|h| lives(h).duplicates).sum(),
             fetched: hosts().map(|h| lives(h).fetched).sum(),
-            waste: ratio(self.sent.saturating_sub(gained), gained),
+            waste: ratio(sent.saturating_sub(gained), gained),
             incomplete,
             lost: u32::try_from(lost).unwrap_or(u32::MAX),
             wronged: self.wronged,

@@ -35,7 +35,7 @@ pub struct Cell {
     pub chunk: Bytes,
     /// Efficiency in percent, where there is a reference.
     pub reference: Option<f64>,
-    /// Copies that all publishers together may have delivered, where that is bounded: where peers are slow or late, a publisher's
+    /// Copies that all publishers together may have sent, where that is bounded: where peers are slow or late, a publisher's
     /// uplink is of use to the end.
     pub copies: Option<f64>,
 }
@@ -45,7 +45,7 @@ pub struct Cell {
 pub struct Measured {
     /// Median efficiency in percent.
     pub efficiency: f64,
-    /// Median of the copies that all publishers together delivered.
+    /// Median of the copies that all publishers together sent.
     pub copies: f64,
     /// Median of the share of bytes that were sent in vain.
     pub waste: f64,
@@ -107,7 +107,7 @@ impl Cell {
     }
 }
 
-/// Copies that publishers may deliver in all: one, and little more. The share of one that dies has to be sent again where nobody got
+/// Copies that publishers may send in all: one, and little more. The share of one that dies has to be sent again where nobody got
 /// it, and what it had sent to only one peer may have to be.
 const fn copies(shape: Shape) -> Option<f64> {
     match shape {

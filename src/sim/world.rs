@@ -43,6 +43,8 @@ pub(super) struct Machine {
     /// When `Wake` is due, if it is.
     pub(super) wake: Option<Time>,
     pub(super) complete_at: Option<Time>,
+    /// Bytes of chunks that left its uplink.
+    pub(super) sent: u64,
     /// What its former lives did.
     pub(super) past: Past,
     /// Whom it dropped for good.
@@ -80,8 +82,6 @@ pub(super) struct World<'a> {
     /// When a chunk's signed digest is known to its first receivers.
     pub(super) proved: Vec<Option<Time>>,
     pub(super) control: u64,
-    /// Bytes of chunks that left uplinks.
-    pub(super) sent: u64,
     /// Machines that are frozen now.
     pub(super) frozen: usize,
     /// Honest machines that somebody banned.
@@ -111,7 +111,6 @@ impl<'a> World<'a> {
             transfers: Transfers::default(),
             proved: vec![None; layout.count() as usize],
             control: 0,
-            sent: 0,
             frozen: 0,
             wronged: Vec::new(),
             check_every,

@@ -2,8 +2,10 @@
 //!
 //! One upload at a time, uplinks that take a second for a chunk and everything else as good as free, so that a schedule is a number of
 //! chunk times. A chunk can be passed on only when it is whole, so n peers have it no earlier than ⌈log2 n⌉ chunk times after the first of them,
-//! and the last of m chunks leaves the publisher at m: m + ⌈log2 n⌉ when the publisher sends each chunk once. When it may send the last
-//! one again, it joins in the doubling: m + ⌊log2 n⌋, the bound of Mundinger, Weber and Weiss (2008).
+//! and the last of m chunks leaves the publisher at m: m + ⌈log2 n⌉ is the bound when the publisher sends each chunk once. If it goes on
+//! sending the last one, it takes part in the doubling: m + ⌊log2 n⌋ (Mundinger, Weber and Weiss, 2008).
+//!
+//! Not here: contents and fleets of real sizes (`table`).
 
 use std::time::Duration;
 
@@ -13,8 +15,10 @@ use strew::units::Bytes;
 const CHUNK: u64 = 1 << 20;
 const CHUNKS: u64 = 4;
 const CHUNK_TIME: Duration = Duration::from_secs(1);
-/// 4 + ⌈log2 3⌉ chunk times.
-const BOUND: u32 = 6;
+/// 4 + ⌈log2 3⌉ chunk times: the bound of one copy.
+const ONE_COPY: u32 = 6;
+/// 4 + ⌊log2 3⌋ chunk times: the bound of any number.
+const ANY_COPIES: u32 = 5;
 /// Haves are up to 5 ms late, once for each of the three times that a chunk is passed on.
 const NEWS: Duration = Duration::from_millis(15);
 /// The packet run that is on an uplink when a request is withdrawn: an eighth of a chunk.
@@ -44,23 +48,34 @@ fn run(scenario: &Scenario, seed: u64) -> sim::Report {
 }
 
 #[test]
-fn four_chunks_reach_three_peers_in_six_chunk_times_and_leave_the_publisher_once() {
-    let report = run(&scenario(), 1);
-    assert_eq!(report.publisher_copies.to_bits(), 1.0_f64.to_bits(), "{}", report.publisher_copies);
-    assert!(report.makespan >= BOUND * CHUNK_TIME, "nothing beats the bound: {:?}", report.makespan);
-    assert!(report.makespan <= BOUND * CHUNK_TIME + NEWS, "{:?}", report.makespan);
-}
-
-#[test]
-fn the_peers_exchange_all_the_rest_when_the_publisher_leaves_after_one_copy() {
+fn four_chunks_leave_the_publisher_once_and_three_peers_exchange_the_rest_in_six_chunk_times() {
     for seed in 0..50 {
         let mut scenario = scenario();
+        // It leaves as soon as everything has left it.
         scenario.hosts[0].outages = vec![Outage::death(4 * CHUNK_TIME + Duration::from_millis(1))];
         scenario.detection = Duration::from_millis(1);
         let report = run(&scenario, seed);
         assert_eq!(report.publisher_copies.to_bits(), 1.0_f64.to_bits(), "seed {seed}: {}", report.publisher_copies);
-        let most = BOUND * CHUNK_TIME + RUN + NEWS;
-        assert!(report.makespan <= most, "seed {seed}: {:?}", report.makespan);
+        assert!(
+            report.makespan >= ONE_COPY * CHUNK_TIME,
+            "seed {seed}: nothing beats the bound: {:?}",
+            report.makespan
+        );
+        assert!(report.makespan <= ONE_COPY * CHUNK_TIME + RUN + NEWS, "seed {seed}: {:?}", report.makespan);
+    }
+}
+
+#[test]
+fn a_publisher_that_stays_sends_parts_of_the_last_chunk_again_and_ends_it_sooner() {
+    for seed in 0..50 {
+        let report = run(&scenario(), seed);
+        assert!(report.publisher_copies <= 1.5, "seed {seed}: {}", report.publisher_copies);
+        assert!(
+            report.makespan >= ANY_COPIES * CHUNK_TIME,
+            "seed {seed}: nothing beats the bound: {:?}",
+            report.makespan
+        );
+        assert!(report.makespan <= ONE_COPY * CHUNK_TIME + NEWS, "seed {seed}: {:?}", report.makespan);
     }
 }
 
@@ -70,7 +85,8 @@ fn a_thin_publisher_sends_each_of_four_chunks_once_and_the_peers_need_two_chunk_
         let mut scenario = scenario();
         scenario.hosts[0].up = Rate(CHUNK / 4);
         let report = run(&scenario, seed);
-        assert_eq!(report.publisher_copies.to_bits(), 1.0_f64.to_bits(), "seed {seed}: {}", report.publisher_copies);
+        // In these two chunk times half a chunk more leaves it, of four.
+        assert!(report.publisher_copies <= 1.125, "seed {seed}: {}", report.publisher_copies);
         assert!(report.makespan <= (4 * 4 + 2) * CHUNK_TIME + NEWS, "seed {seed}: {:?}", report.makespan);
     }
 }
