@@ -9,9 +9,13 @@
 
 mod common;
 
+#[path = "transfer/holes.rs"]
+mod holes;
 #[path = "transfer/resume.rs"]
 mod resume;
 #[path = "transfer/shapes.rs"]
 mod shapes;
 #[path = "transfer/swarm.rs"]
 mod swarm;
+#[path = "transfer/update.rs"]
+mod update;

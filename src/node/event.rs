@@ -7,7 +7,6 @@ use tokio::sync::mpsc;
 
 use super::download::Hashed;
 use super::obtain::Ready;
-use super::publish::HashedSome;
 use super::upload::UploadError;
 use crate::chunk::ChunkId;
 use crate::discovery::ResolveError;
@@ -47,8 +46,8 @@ pub(super) enum Event {
     UploadWritten { request: RequestId, chunk: ChunkId, digest: Option<Digest> },
     /// An upload is acknowledged whole, or ended otherwise.
     UploadEnded { source: SourceId, request: RequestId, chunk: ChunkId, outcome: Result<(), UploadError> },
-    /// The background hashed some chunks.
-    Background(Result<HashedSome, StoreError>),
+    /// The background hashed these chunks.
+    Background(Result<Vec<(ChunkId, Digest)>, StoreError>),
     /// Chunks that lay in the destination were read; whether each matches its signed digest.
     Proved(Result<Vec<(ChunkId, bool)>, StoreError>),
     /// These chunks were made zeros, or could not be.

@@ -43,9 +43,16 @@ pub(super) struct Press {
 }
 
 impl Press {
-    pub(super) fn new(key: Arc<DatasetKey>, content: ContentId, layout: Layout) -> Self {
-        let own = vec![None; layout.count() as usize];
-        Self { key, content, layout, own, hashed: 0, pending: BTreeMap::new(), since: None, cursor: 0, closed: false }
+    /// A press of which `known` is signed already: what needed no reading.
+    pub(super) fn new(
+        key: Arc<DatasetKey>,
+        content: ContentId,
+        layout: Layout,
+        known: &BTreeMap<ChunkId, Digest>,
+    ) -> Self {
+        let own: Vec<Option<Digest>> = layout.chunks().map(|chunk| known.get(&chunk).copied()).collect();
+        let hashed = u32::try_from(known.len()).expect("no more than all chunks");
+        Self { key, content, layout, own, hashed, pending: BTreeMap::new(), since: None, cursor: 0, closed: false }
     }
 
     /// The key, for whoever signs a single chunk on its way out.
@@ -82,21 +89,21 @@ impl Press {
         SignedBatch::sign_all(&self.key, self.content, &std::mem::take(&mut self.pending))
     }
 
-    /// Chunks for the background to hash next, in path order, `most` at most.
-    pub(super) fn next_unhashed(&mut self, most: usize) -> Vec<ChunkId> {
+    /// Chunks for the background to hash next, in path order, about `bytes` bytes of them.
+    pub(super) fn next_unhashed(&mut self, bytes: u64) -> Vec<ChunkId> {
         let mut chunks = Vec::new();
-        while let Some(chunk) = self.layout.chunk(self.cursor).filter(|_| chunks.len() < most) {
+        let mut len = 0;
+        while let Some(chunk) = self.layout.chunk(self.cursor) {
+            if len >= bytes {
+                break;
+            }
             self.cursor += 1;
             if self.own[chunk.as_usize()].is_none() {
+                len += self.layout.len(chunk);
                 chunks.push(chunk);
             }
         }
         chunks
-    }
-
-    /// The background did not come to `chunk`: it and what follows is yet to be hashed.
-    pub(super) fn left_off_at(&mut self, chunk: ChunkId) {
-        self.cursor = chunk.index();
     }
 
     /// Once, when every digest is signed: the same digests in as few batches as can be, and the root that closes the list.

@@ -19,16 +19,14 @@ use super::report::Report;
 use super::start::random;
 use super::zero::Zeros;
 use crate::bitfield::Bitfield;
-use crate::chunk::{ChunkId, Layout};
-use crate::manifest::{BATCH_ENTRIES_MAX, DatasetKey, Digest, DigestKind, Endorsement, Manifest, Proofs};
+use crate::chunk::ChunkId;
+use crate::manifest::{DatasetKey, Digest, DigestKind, Endorsement, Manifest, Proofs, SignedBatch};
 use crate::store::{Published, StoreError, scan};
 use crate::swarm::{Input, Profile};
 use crate::wire::Message;
 
-/// Bytes after which a background job ends (8 MiB: 3 ms of one core, so that the loop sees its end soon).
+/// Bytes that one background job hashes (8 MiB: 3 ms of one core, so that the loop sees its end soon).
 const BACKGROUND_BYTES: u64 = 8 << 20;
-/// Chunks that one background job hashes at most (as many as fill a signed batch); holes cost it nothing.
-const BACKGROUND_CHUNKS: usize = BATCH_ENTRIES_MAX;
 /// Bytes that the background reads at once.
 const READ_LEN: u64 = 1 << 20;
 
@@ -42,14 +40,6 @@ pub(super) struct Walked {
     pub(super) zeros: Zeros,
 }
 
-/// What a background job did.
-#[derive(Debug)]
-pub(super) struct HashedSome {
-    digests: Vec<(ChunkId, Digest)>,
-    /// The first chunk that it did not come to.
-    left_off: Option<ChunkId>,
-}
-
 impl Node {
     /// Walks the source and endorses what was found.
     pub(super) async fn walk(&mut self, src: std::path::PathBuf) -> Result<Walked, NodeError> {
@@ -60,9 +50,11 @@ impl Node {
             let manifest = Manifest::publish(Arc::clone(&scan.entries), chunk_size.map(|size| size.0))?
                 .with_allocated(scan.allocated.0);
             let zeros = Zeros::new(manifest.digest_kind(), manifest.layout());
-            Ok::<_, NodeError>((manifest, Published::new(scan), skipped, zeros))
+            let source = Published::new(scan);
+            let holes = zeros.of_holes(&source)?;
+            Ok::<_, NodeError>((manifest, source, skipped, zeros, holes))
         };
-        let (manifest, source, skipped, zeros) = self.pool.run(job).await?;
+        let (manifest, source, skipped, zeros, holes) = self.pool.run(job).await?;
         if skipped.special > 0 {
             let text = format!("{} special files (fifos, sockets, devices) are left out", skipped.special);
             self.reports.send(Report::Warning(text));
@@ -76,7 +68,11 @@ impl Node {
         let endorsement = self.endorse(&manifest, &key)?;
         let mut proofs = Proofs::new(manifest.id(), manifest.layout());
         proofs.endorse(endorsement).map_err(NodeError::Conflict)?;
-        let press = Press::new(key, manifest.id(), manifest.layout());
+        // Signed before anybody is connected, so that nobody ever asks for them.
+        for batch in SignedBatch::sign_all(&key, manifest.id(), &holes) {
+            proofs.insert_batch(&batch).map_err(NodeError::Conflict)?;
+        }
+        let press = Press::new(key, manifest.id(), manifest.layout(), &holes);
         Ok(Walked { manifest, proofs, source: Arc::new(source), press, zeros })
     }
 
@@ -124,35 +120,33 @@ impl Node {
         if content.local.is_some() {
             return;
         }
-        let chunks = press.next_unhashed(BACKGROUND_CHUNKS);
+        let chunks = press.next_unhashed(BACKGROUND_BYTES);
         if chunks.is_empty() {
             return;
         }
-        let (tree, layout, zeros) = (content.tree.clone(), content.manifest.layout(), content.zeros);
+        let (tree, layout) = (content.tree.clone(), content.manifest.layout());
         let (events, pool) = (self.events.clone(), self.pool.clone());
         self.events.spawn(async move {
-            let job = move || hash_some(&tree, layout, &zeros, &chunks);
+            let job = move || {
+                let hash = |chunk| {
+                    Ok((chunk, hash_range(|offset, buffer| tree.read_at(offset, buffer), layout.range(chunk))?))
+                };
+                chunks.into_iter().map(hash).collect()
+            };
             events.send(Event::Background(pool.run(job).await));
         });
     }
 
     /// The background hashed some chunks.
-    pub(super) fn on_background(&mut self, outcome: Result<HashedSome, StoreError>) -> Result<(), NodeError> {
-        let HashedSome { digests, left_off } = outcome?;
-        let now = self.clock.now();
-        let Some(content) = &mut self.content else { return Ok(()) };
-        let Some(press) = &mut content.press else { return Ok(()) };
-        if let Some(chunk) = left_off {
-            press.left_off_at(chunk);
-        }
-        for (chunk, digest) in digests {
-            if press.take(chunk, digest, now).is_err() {
-                return Err(NodeError::SourceChanged { path: content.path_of(chunk) });
-            }
+    pub(super) fn on_background(
+        &mut self,
+        outcome: Result<Vec<(ChunkId, Digest)>, StoreError>,
+    ) -> Result<(), NodeError> {
+        for (chunk, digest) in outcome? {
+            self.on_digest(chunk, digest)?;
         }
         self.hash_on();
-        // All at once, so that a thousand holes make one batch.
-        self.print()
+        Ok(())
     }
 
     /// A chunk of the source was read and hashed.
@@ -172,13 +166,13 @@ impl Node {
         let Some(content) = &mut self.content else { return Ok(()) };
         let Some(press) = &mut content.press else { return Ok(()) };
         let batches = press.print(now);
-        if batches.is_empty() {
+        let closing = press.close();
+        if batches.is_empty() && closing.is_none() {
             return Ok(());
         }
         for batch in &batches {
             content.proofs.insert_batch(batch).map_err(NodeError::Conflict)?;
         }
-        let closing = press.close();
         self.spread(&batches);
         if let Some((all, root)) = closing {
             let Some(content) = &mut self.content else { return Ok(()) };
@@ -208,24 +202,6 @@ impl Node {
         }
         Ok(())
     }
-}
-
-/// Hashes these chunks until [`BACKGROUND_BYTES`] were read.
-fn hash_some(tree: &Tree, layout: Layout, zeros: &Zeros, chunks: &[ChunkId]) -> Result<HashedSome, StoreError> {
-    let (mut digests, mut read) = (Vec::with_capacity(chunks.len()), 0);
-    for chunk in chunks {
-        if read >= BACKGROUND_BYTES {
-            return Ok(HashedSome { digests, left_off: Some(*chunk) });
-        }
-        let digest = if tree.is_hole(layout, *chunk)? {
-            zeros.digest(*chunk)
-        } else {
-            read += layout.len(*chunk);
-            hash_range(|offset, buffer| tree.read_at(offset, buffer), layout.range(*chunk))?
-        };
-        digests.push((*chunk, digest));
-    }
-    Ok(HashedSome { digests, left_off: None })
 }
 
 /// The digest of a range of the content, read a megabyte at a time.

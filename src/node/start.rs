@@ -128,6 +128,7 @@ impl Node {
                     endorsements.extend(stored.endorsements);
                     batches = stored.batches;
                 }
+                batches.extend(proofs.batches().into_iter().map(|batch| batch.as_bytes().to_vec()));
                 self.stored = Some(Stored { manifest, endorsements, batches });
                 self.copy = Some((source, press));
                 self.take_stored();

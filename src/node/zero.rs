@@ -1,8 +1,8 @@
 //! Zeros: chunks of which every byte is zero, which nobody needs to read, to send or to fetch.
 //!
-//! A sparse file of a tebibyte is 65,536 chunks, nearly all of them holes. Whoever sees that a chunk's signed digest is that of so
-//! many zeros has the chunk; a publisher sees it from the map of holes. So there are two digests to compute, one for whole chunks
-//! and one for the last, and the rest is bookkeeping.
+//! A sparse file of a tebibyte is 65,536 chunks, nearly all of them holes. A publisher finds these in the map of holes and signs
+//! their digests before it listens; whoever sees that a chunk's signed digest is that of so many zeros has the chunk. So there are
+//! two digests to compute, one for whole chunks and one for the last, and the rest is bookkeeping.
 //!
 //! Invariant: zeros count on the word of a signed digest, as any chunk does. A publisher signs what it did not read only where the
 //! file system says that there is a hole.
@@ -10,10 +10,13 @@
 //! Not here: writing zeros and finding holes (`store`), chunks that are zeros in part (they travel like any other, and `store` leaves
 //! out the zeros).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use quinn::SendStream;
+
 use super::Node;
-use super::content::{LOCAL, Tree};
+use super::content::LOCAL;
 use super::error::NodeError;
 use super::event::Event;
 use super::upload::{Upload, UploadError};
@@ -21,7 +24,7 @@ use crate::bitfield::Bitfield;
 use crate::chunk::{ChunkId, Layout};
 use crate::manifest::{Digest, DigestKind};
 use crate::net::frames;
-use crate::store::StoreError;
+use crate::store::{Published, StoreError};
 use crate::swarm::Input;
 use crate::units::Bytes;
 use crate::wire::{Answer, Encoding, Ranges, Trailer};
@@ -47,6 +50,18 @@ impl Zeros {
     pub(super) fn digest(&self, chunk: ChunkId) -> Digest {
         if self.layout.len(chunk) == self.layout.chunk_size() { self.whole } else { self.last }
     }
+
+    /// The digests of the chunks that are holes: an answer of the file system for each chunk of a sparse source, a tenth of a second
+    /// for 65,536 of them, and nothing for any other source. Blocks.
+    pub(super) fn of_holes(&self, source: &Published) -> Result<BTreeMap<ChunkId, Digest>, StoreError> {
+        let mut holes = BTreeMap::new();
+        for chunk in self.layout.chunks().filter(|_| source.is_sparse()) {
+            if source.is_hole(&self.layout.range(chunk))? {
+                holes.insert(chunk, self.digest(chunk));
+            }
+        }
+        Ok(holes)
+    }
 }
 
 fn digest_of_zeros(kind: DigestKind, len: u64) -> Digest {
@@ -61,43 +76,16 @@ fn digest_of_zeros(kind: DigestKind, len: u64) -> Digest {
     hasher.finish()
 }
 
-impl Tree {
-    /// Whether the chunk is a hole and so zeros. A copy need not look: it knows the digest of whatever it holds.
-    pub(super) fn is_hole(&self, layout: Layout, chunk: ChunkId) -> Result<bool, StoreError> {
-        match self {
-            Self::Published(source) => source.is_hole(&layout.range(chunk)),
-            Self::Replica(_) => Ok(false),
-        }
-    }
-}
-
 impl Upload {
-    /// The chunk's digest if all of it is zeros, as far as that can be known without reading.
-    pub(super) async fn zeros(&self) -> Result<Option<Digest>, StoreError> {
-        if self.signed == Some(self.zero) {
-            return Ok(self.signed);
-        }
-        // Whoever signs need not be told what is in its source.
-        if self.key.is_none() || self.signed.is_some() {
-            return Ok(None);
-        }
-        let (tree, layout, chunk) = (self.tree.clone(), self.layout, self.chunk);
-        let hole = self.pool.run(move || tree.is_hole(layout, chunk)).await?;
-        Ok(hole.then_some(self.zero))
-    }
-
     /// Says that the chunk is zeros, which needs no bytes.
-    pub(super) async fn send_zeros(
-        mut self,
-        digest: Digest,
-    ) -> Result<(Option<Digest>, quinn::SendStream), UploadError> {
+    pub(super) async fn send_zeros(mut self) -> Result<(Option<Digest>, SendStream), UploadError> {
         let (chunk, ranges) = (self.chunk.index(), Ranges::WHOLE);
         frames::write(&mut self.send, &Answer::Data { chunk, ranges, encoding: Encoding::Zero, length: 0 }).await?;
-        let proof = self.proof(Some(digest));
-        frames::write(&mut self.send, &Trailer { proof, waiting: self.waiting }).await?;
+        // A digest that is known was told on the control stream before.
+        frames::write(&mut self.send, &Trailer { proof: None, waiting: self.waiting }).await?;
         // Fails only on a stream that was stopped; the caller sees that when it waits for the acknowledgement.
         let _ = self.send.finish();
-        Ok((self.key.is_some().then_some(digest), self.send))
+        Ok((None, self.send))
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Published {
     root: Root,
     stamps: Vec<Stamp>,
     single: Option<PathBuf>,
+    /// Whether there may be holes: the files occupy less than their length.
+    sparse: bool,
     open: OpenFiles,
 }
 
@@ -43,9 +45,10 @@ impl Published {
     /// Opens what was scanned.
     #[must_use]
     pub fn new(scan: Scan) -> Self {
-        let Scan { entries, root, stamps, single, .. } = scan;
+        let Scan { entries, root, stamps, single, allocated, .. } = scan;
+        let sparse = allocated.0 < entries.total();
         assert_eq!(entries.as_slice().len(), stamps.len(), "every entry has its stamp");
-        Self { entries, root, stamps, single, open: OpenFiles::new(OPEN_FILES_MAX) }
+        Self { entries, root, stamps, single, sparse, open: OpenFiles::new(OPEN_FILES_MAX) }
     }
 
     /// What it consists of.
@@ -72,6 +75,12 @@ impl Published {
             }
         }
         Ok(())
+    }
+
+    /// Whether its files may have holes.
+    #[must_use]
+    pub const fn is_sparse(&self) -> bool {
+        self.sparse
     }
 
     /// Whether a range of the content lies in holes of its files and nowhere else: then it is zeros and need not be read.
@@ -235,7 +244,9 @@ mod tests {
         let tmp = tree();
         let hole = fs::File::create(tmp.path().join("hole")).unwrap();
         hole.set_len(1 << 20).unwrap();
+        assert!(!publish(tree().path()).is_sparse());
         let published = publish(tmp.path());
+        assert!(published.is_sparse());
         // After "first" come the hole and "second".
         assert!(published.is_hole(&(5..5 + (1 << 20))).unwrap());
         assert!(!published.is_hole(&(4..100)).unwrap());

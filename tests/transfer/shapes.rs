@@ -33,11 +33,13 @@ fn a_tree_with_everything_in_it_reaches_three_peers() {
     // What is sent counts when it is acknowledged, which a peer that is complete and leaves may not do for the last chunks.
     let end = dismiss(seeder);
     assert!(end.last("warning")["message"].as_str().unwrap().starts_with("1 special file"), "{}", end.log);
+    // Half of the chunks are zeros, which nobody has to send.
     let copies = end.last("summary")["publisher_copies"].as_f64().unwrap();
-    assert!((0.9..3.0).contains(&copies), "the publisher sent {copies} copies to three peers");
+    assert!((0.4..3.0).contains(&copies), "the publisher sent {copies} copies to three peers");
     let received: u64 = ends.iter().map(|end| end.total("received")).sum();
     let uploaded: u64 = ends.iter().chain([&end]).map(|end| end.total("uploaded")).sum();
-    assert!(received >= 3 * end.total("bytes_total"), "{received} bytes are not three copies");
+    let data = 9 << 20;
+    assert!(received >= 3 * data, "{received} bytes are not three copies of the large files");
     assert!(uploaded >= received / 10 * 9, "{uploaded} bytes were sent and {received} came");
 }
 
