@@ -13,7 +13,7 @@ use super::prove::Found;
 use super::snapshot::Snapshot;
 use crate::bitfield::Bitfield;
 use crate::chunk::ChunkId;
-use crate::manifest::{ContentId, DatasetKey, EntryKind, Manifest, Proofs};
+use crate::manifest::{ContentId, DatasetKey, DigestKind, EntryKind, Manifest, Proofs};
 use crate::store::{Published, Replica, StoreError};
 use crate::swarm::{Config, RequestId, SourceId, Swarm};
 use crate::units::{Bytes, Time};
@@ -125,6 +125,11 @@ impl Content {
     /// What this content is.
     pub(super) fn id(&self) -> ContentId {
         self.manifest.id()
+    }
+
+    /// How its chunks are digested.
+    pub(super) fn digest_kind(&self) -> DigestKind {
+        self.manifest.digest_kind()
     }
 
     /// The destination, unless we only publish.

@@ -100,12 +100,12 @@ impl Node {
         let Some(chunk) = content.found.next(content.proofs.known()) else { return };
         let Some(digest) = content.proofs.digest(chunk) else { return };
         content.found.proving = true;
-        let range = content.manifest.layout().range(chunk);
+        let (range, kind) = (content.manifest.layout().range(chunk), content.digest_kind());
         let (events, pool) = (self.events.clone(), self.pool.clone());
         tokio::spawn(async move {
             let job = move || {
                 // What cannot be read is not there.
-                let equal = hash_range(|offset, buffer| replica.read_at(offset, buffer), range)
+                let equal = hash_range(kind, |offset, buffer| replica.read_at(offset, buffer), range)
                     .is_ok_and(|found| found == digest);
                 if equal {
                     replica.confirm(chunk)?;
