@@ -127,7 +127,7 @@ impl Node {
     fn review_stored(&mut self, waited: Duration, over: bool) {
         let Some(stored) = &self.stored else { return };
         let id = stored.manifest.id();
-        let rival = self.endorsed_offer(|other| other != id);
+        let rival = self.endorsed_offer(|other| other != id && self.may_follow(other));
         if over && let Some((source, other)) = rival {
             let text =
                 format!("nobody offers content {id}, of which the destination holds a part; content {other} is taken");
