@@ -113,6 +113,14 @@ pub struct TransferArgs {
     /// Bytes of a chunk, 1KiB to 128MiB [default: about 1/4096 of the content, 64KiB to 16MiB].
     #[arg(long, value_name = "SIZE", help_heading = WHAT)]
     pub chunk_size: Option<String>,
+    /// Take nothing else: id:HEX is the content to follow, as its publisher prints it; root:HEX stands for every byte, and no file
+    /// gets its final name before it matches. One of each; a publisher checks its source against them [default: whatever is offered].
+    #[arg(long, value_name = "PIN", help_heading = WHAT)]
+    pub expect: Vec<String>,
+    /// How chunks are verified. xxh3 costs less and finds accidents, not malice: it is for machines that all trust each other, and
+    /// must be given on all of them [default: blake3].
+    #[arg(long, value_name = "KIND", help_heading = WHAT)]
+    pub digest: Option<DigestWord>,
 
     /// Peers to connect to.
     #[arg(long, value_name = "PEER,...", help_heading = WHO, help = PEER_LIST_HELP)]
@@ -179,6 +187,16 @@ pub enum SymlinkWord {
     Keep,
     /// Leave them out, with a warning.
     Skip,
+}
+
+/// How chunks are verified, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub enum DigestWord {
+    /// Against accidents and malice.
+    Blake3,
+    /// Against accidents alone.
+    Xxh3,
 }
 
 /// The form of what is printed, as typed.

@@ -13,12 +13,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::args::{OutputWord, SymlinkWord, TransferArgs};
+use super::args::{DigestWord, OutputWord, SymlinkWord, TransferArgs};
+use super::expect;
+use super::usage::UsageError;
 use crate::chunk::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN};
-use crate::discovery::{DEFAULT_PORT, PeerName, PeerNameError};
+use crate::discovery::{DEFAULT_PORT, PeerName};
+use crate::manifest::DigestKind;
 use crate::node::{NodeConfig, Task};
 use crate::store::SymlinkPolicy;
-use crate::units::{Bytes, ParseUnitError, parse_bytes, parse_duration};
+use crate::units::{Bytes, parse_bytes, parse_duration};
 
 /// The form of what is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,114 +48,6 @@ pub struct Config {
     pub verbose: bool,
 }
 
-/// A command line that cannot be run (exit code 2).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UsageError {
-    /// Neither source nor destination.
-    #[error(
-        "nothing to do: give --src DIR to publish, --dst DIR with --peer-list to fetch, or both to copy (--help says more)"
-    )]
-    NoTask,
-    /// A path flag without a path.
-    #[error("{flag} is empty; give it a path")]
-    EmptyPath {
-        /// The flag.
-        flag: &'static str,
-    },
-    /// A path flag with something that only looks like a path.
-    #[error(
-        "{flag} takes a path on this machine, and {value:?} looks like a URL; if it is a path, write local:{value}"
-    )]
-    NotAPath {
-        /// The flag.
-        flag: &'static str,
-        /// Its value.
-        value: String,
-    },
-    /// A size or a time that cannot be read.
-    #[error("{flag}: {value:?} {reason}; write it as in {flag} {example}")]
-    Unit {
-        /// The flag.
-        flag: &'static str,
-        /// Its value.
-        value: String,
-        /// What is wrong with it.
-        reason: ParseUnitError,
-        /// A value that would do.
-        example: &'static str,
-    },
-    /// A size without a unit where there never was a habit of leaving it out.
-    #[error("{flag}: {value:?} has no unit; is it bytes, {value}KiB or {value}MiB?")]
-    NoUnit {
-        /// The flag.
-        flag: &'static str,
-        /// Its value.
-        value: String,
-    },
-    /// A size out of bounds.
-    #[error("{flag}: {value} is outside {least} to {most}")]
-    Size {
-        /// The flag.
-        flag: &'static str,
-        /// Its value.
-        value: Bytes,
-        /// The smallest that is possible.
-        least: Bytes,
-        /// The largest that is possible.
-        most: Bytes,
-    },
-    /// A time of zero where waiting for no time makes no sense.
-    #[error("{flag} is zero, so nothing could ever be reached; give it a time such as {example}")]
-    ZeroTime {
-        /// The flag.
-        flag: &'static str,
-        /// A value that would do.
-        example: &'static str,
-    },
-    /// A budget that is too small for the chunks.
-    #[error(
-        "--memory {memory} is too little for --chunk-size {chunk_size}: {CHUNKS_IN_MEMORY} chunks must fit; \
-         give --memory at least {needed} or smaller chunks"
-    )]
-    Memory {
-        /// The budget.
-        memory: Bytes,
-        /// The chunk size.
-        chunk_size: Bytes,
-        /// The smallest budget for this chunk size.
-        needed: Bytes,
-    },
-    /// A peer that cannot be read.
-    #[error("--peer-list: {0}")]
-    Peer(#[from] PeerNameError),
-    /// An address to listen on that cannot be read.
-    #[error("--listen-addr: {value:?} is not ADDRESS:PORT; use an address of this machine (no name), as in {example}")]
-    Listen {
-        /// The value.
-        value: String,
-        /// A value that would do.
-        example: &'static str,
-    },
-    /// A log filter that cannot be read.
-    #[error("STREW_LOG: {value:?} is not a log filter; write it as in STREW_LOG=strew=debug or STREW_LOG=info")]
-    LogFilter {
-        /// The value.
-        value: String,
-    },
-    /// An environment variable that is not UTF-8.
-    #[error("{name} is not UTF-8 text; set it again")]
-    NotText {
-        /// The variable.
-        name: &'static str,
-    },
-    /// A zone's label that cannot be used.
-    #[error("--zone: {value:?} is not 1 to {ZONE_LEN_MAX} letters, digits, '-', '_' or '.'")]
-    Zone {
-        /// The value.
-        value: String,
-    },
-}
-
 impl Config {
     /// The meaning of what was typed.
     ///
@@ -170,6 +65,11 @@ impl Config {
                 .as_deref()
                 .map_or(Ok(usual.listen), |text| parse_listen(text, usual.listen.ip()))?,
             chunk_size,
+            expect: expect::parse(&args.expect)?,
+            digest: match args.digest {
+                None | Some(DigestWord::Blake3) => DigestKind::Blake3,
+                Some(DigestWord::Xxh3) => DigestKind::Xxh3,
+            },
             symlinks: match args.symlinks {
                 None | Some(SymlinkWord::Refuse) => SymlinkPolicy::Refuse,
                 Some(SymlinkWord::Keep) => SymlinkPolicy::Keep,
@@ -322,9 +222,9 @@ const MEMORY_MIN: u64 = 64 << 20;
 /// The largest `--memory`: more than any machine has today, and far from where sums of budgets would overflow.
 const MEMORY_MAX: u64 = 64 << 40;
 /// Chunks that must fit into the memory at once: one arrives while another is written.
-const CHUNKS_IN_MEMORY: u64 = 2;
+pub(super) const CHUNKS_IN_MEMORY: u64 = 2;
 /// The longest label of a zone, in bytes: the longest label of a DNS name, because most are made from one.
-const ZONE_LEN_MAX: usize = 63;
+pub(super) const ZONE_LEN_MAX: usize = 63;
 /// Beginnings of what p2pcp and its relatives take for remote storage.
 const REMOTE_SCHEMES: [&str; 5] = ["http://", "https://", "s3:", "appdepot:", "file://"];
 const EXAMPLE_TIME: &str = "20s";

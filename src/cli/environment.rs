@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use super::config::UsageError;
 use super::demo::leash;
+use super::usage::UsageError;
 use crate::identity::KeySources;
 
 /// What the environment says.

@@ -40,6 +40,8 @@ pub enum Event {
     Start(Start),
     /// It is known what is replicated.
     Manifest(Manifest),
+    /// The digest of every chunk is known.
+    Root(Root),
     /// A neighbour came, went, or was refused.
     Peer(Peer),
     /// How far it is.
@@ -102,6 +104,15 @@ pub struct Manifest {
     pub chunks: u32,
     /// Bytes of a chunk; the last one may be shorter.
     pub chunk_size: u64,
+}
+
+/// The digest of every chunk is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Root {
+    /// The content id.
+    pub content: String,
+    /// The root of all digests: it stands for every byte.
+    pub root: String,
 }
 
 /// A neighbour came, went, or was refused.
@@ -180,6 +191,8 @@ pub enum PhaseName {
 pub struct Complete {
     /// The content id.
     pub content: String,
+    /// The root of all digests: it stands for every byte.
+    pub root: String,
     /// Regular files.
     pub files: u64,
     /// Bytes of all of them.

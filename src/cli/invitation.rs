@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::discovery::DEFAULT_PORT;
 use crate::identity::SwarmKey;
+use crate::manifest::{ContentId, DigestKind};
 
 /// What the other machines need to know.
 pub struct Invitation<'a> {
@@ -25,6 +26,10 @@ pub struct Invitation<'a> {
     pub key_file: Option<&'a Path>,
     /// What is published.
     pub source: &'a Path,
+    /// What its content id is: the others follow this content and no other.
+    pub content: ContentId,
+    /// How its chunks are digested: a weak kind must be asked for on the other side too.
+    pub digest: DigestKind,
     /// Where this machine can be reached; `None` when there is no network.
     pub address: Option<IpAddr>,
     /// The UDP port that it listens on.
@@ -47,6 +52,10 @@ impl Invitation<'_> {
         if let (None, Some(file)) = (self.fresh_key, self.key_file) {
             line.push_str(" --key-file ");
             line.push_str(quoted(file.as_os_str()).as_deref().unwrap_or("FILE"));
+        }
+        line.push_str(&format!(" --expect id:{}", self.content));
+        if self.digest != DigestKind::default() {
+            line.push_str(&format!(" --digest {}", self.digest));
         }
         line.push_str(" --peer-list ");
         line.push_str(&self.peer());
@@ -89,27 +98,34 @@ mod tests {
 
     fn invitation(source: &Path) -> Invitation<'_> {
         let address = Some("10.0.0.5".parse().unwrap());
-        Invitation { fresh_key: None, key_file: None, source, address, port: DEFAULT_PORT }
+        let (content, digest) = (ContentId([0xab; 32]), DigestKind::Blake3);
+        Invitation { fresh_key: None, key_file: None, source, content, digest, address, port: DEFAULT_PORT }
     }
 
     #[test]
     fn the_command_names_what_the_others_need() {
         let source = Path::new("/data/models/");
-        assert_eq!(*invitation(source).command(), "strew --dst ./models --peer-list 10.0.0.5");
+        let pin = format!("--expect id:{}", "ab".repeat(32));
+        assert_eq!(*invitation(source).command(), format!("strew --dst ./models {pin} --peer-list 10.0.0.5"));
         let with_file = Invitation { key_file: Some(Path::new("/etc/swarm.key")), port: 7, ..invitation(source) };
-        assert_eq!(*with_file.command(), "strew --dst ./models --key-file /etc/swarm.key --peer-list 10.0.0.5:7");
+        assert_eq!(
+            *with_file.command(),
+            format!("strew --dst ./models --key-file /etc/swarm.key {pin} --peer-list 10.0.0.5:7")
+        );
         let six = Invitation { address: Some("fd00::5".parse().unwrap()), port: 7, ..invitation(source) };
-        assert_eq!(*six.command(), "strew --dst ./models --peer-list [fd00::5]:7");
+        assert_eq!(*six.command(), format!("strew --dst ./models {pin} --peer-list [fd00::5]:7"));
         let lonely = Invitation { address: None, ..invitation(Path::new("..")) };
-        assert_eq!(*lonely.command(), "strew --dst ./copy --peer-list HOST");
+        assert_eq!(*lonely.command(), format!("strew --dst ./copy {pin} --peer-list HOST"));
+        let weak = Invitation { digest: DigestKind::Xxh3, ..invitation(source) };
+        assert_eq!(*weak.command(), format!("strew --dst ./models {pin} --digest xxh3 --peer-list 10.0.0.5"));
     }
 
     #[test]
     fn a_fresh_key_is_carried_along() {
         let key = SwarmKey::generate().unwrap();
         let fresh = Invitation { fresh_key: Some(&key), ..invitation(Path::new("a")) };
-        let expected = format!("STREW_KEY={} strew --dst ./a --peer-list 10.0.0.5", key.reveal_text().as_str());
-        assert_eq!(*fresh.command(), expected);
+        let expected = format!("STREW_KEY={} strew --dst ./a --expect ", key.reveal_text().as_str());
+        assert!(fresh.command().starts_with(&expected));
     }
 
     #[test]

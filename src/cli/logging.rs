@@ -10,8 +10,8 @@
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::config::UsageError;
 use super::screen::Screen;
+use super::usage::UsageError;
 
 /// What is logged without being asked for: our warnings; of the libraries only errors, because their warnings are about single
 /// packets and time-outs that we handle.

@@ -10,10 +10,12 @@
 
 mod demo;
 mod environment;
+mod expect;
 mod invitation;
 mod key;
 mod panic;
 mod transfer;
+mod usage;
 
 pub mod args;
 pub mod config;
@@ -31,13 +33,14 @@ use std::ffi::OsString;
 use std::io;
 
 pub use args::Args;
-pub use config::{Config, UsageError};
+pub use config::Config;
 pub use environment::Environment;
 pub use exit::ExitCode;
 pub use invitation::Invitation;
 pub use key::{KeyUseError, OwnKeys};
 pub use report::Reporter;
 pub use screen::Screen;
+pub use usage::UsageError;
 
 use args::{Command, DemoArgs, KeyCommand, TransferArgs};
 

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::config::{Config, Output};
-use super::event::{Complete, Event, EventPath, EventWriter, Manifest, Progress, Role, Start, Summary, Warning};
+use super::event::{Complete, Event, EventPath, EventWriter, Manifest, Progress, Role, Root, Start, Summary, Warning};
 use super::progress::{self, Rate, Work};
 use super::screen::Screen;
 use super::statistics;
@@ -35,6 +35,7 @@ pub struct Reporter {
     statistics: bool,
     leaves_when_complete: bool,
     seeds_only: bool,
+    publishes: bool,
     rate: Rate,
     /// The moment and the state of the last progress told.
     told: Option<(Time, Snapshot)>,
@@ -50,6 +51,7 @@ impl Reporter {
             statistics: config.statistics,
             leaves_when_complete: config.node.exit_complete,
             seeds_only: matches!(config.node.task, Task::Publish { .. }),
+            publishes: config.source().is_some(),
             rate: Rate::default(),
             told: None,
         }
@@ -121,6 +123,8 @@ impl Reporter {
         match event {
             Event::Start(start) => Some(start_sentence(start)),
             Event::Manifest(manifest) => Some(manifest_sentence(manifest)),
+            // Whoever pulls reads it with the last line.
+            Event::Root(root) => self.publishes.then(|| root_sentence(root)),
             Event::Complete(complete) => Some(self.complete_sentence(complete)),
             Event::Warning(Warning { message, path: None }) => Some(format!("warning: {}", printable(message))),
             Event::Warning(Warning { message, path: Some(path) }) => {
@@ -140,7 +144,8 @@ impl Reporter {
         };
         let next = if self.leaves_when_complete { "complete; leaving" } else { "complete; serving, Ctrl-C to stop" };
         let size = Bytes(complete.bytes);
-        format!("{}, {size}{kept} in {time}, every byte {verified}\n{next}", files(complete.files))
+        let (files, Complete { content, root, .. }) = (files(complete.files), complete);
+        format!("{files}, {size}{kept} in {time}, every byte {verified}\nid:{content} root:{root}\n{next}")
     }
 }
 
@@ -161,6 +166,10 @@ fn manifest_sentence(manifest: &Manifest) -> String {
     let (size, chunk_size) = (Bytes(manifest.bytes), Bytes(manifest.chunk_size));
     let (files, chunks) = (files(manifest.files), manifest.chunks);
     format!("content {}: {files}, {size} in {chunks} chunks of {chunk_size}", manifest.content)
+}
+
+fn root_sentence(Root { root, .. }: &Root) -> String {
+    format!("every chunk is hashed and signed; --expect root:{root} makes sure of every byte")
 }
 
 fn files(count: u64) -> String {

@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::config::{Config, Output};
-use super::event::{Complete, Event, Failure, Manifest, Peer, PeerState, Start, Summary, Warning};
+use super::event::{Complete, Event, Failure, Manifest, Peer, PeerState, Root, Start, Summary, Warning};
 use super::exit::ExitCode;
 use super::invitation::Invitation;
 use super::key::OwnKeys;
@@ -25,6 +25,7 @@ use super::screen::Screen;
 use super::sentence;
 use crate::discovery::own_address;
 use crate::identity::Credentials;
+use crate::manifest::ContentId;
 use crate::node::{self, NodeError, Report, Reports, Snapshot, SourceTotals};
 use crate::store::ErrorKind;
 use crate::units::Time;
@@ -41,9 +42,9 @@ pub(super) fn run(config: &Config, keys: &OwnKeys, screen: &Screen) -> ExitCode 
         Ok(runtime) => runtime,
         Err(error) => return give_up(&mut reporter, ExitCode::LocalIo, format!("cannot start threads: {error}")),
     };
-    let (snapshot, content) = (Snapshot::default(), String::new());
+    let (snapshot, content, root) = (Snapshot::default(), String::new(), String::new());
     let mut teller =
-        Teller { reporter, screen, began, snapshot, content, sources: Vec::new(), listen: None, config, keys };
+        Teller { reporter, screen, began, snapshot, content, root, sources: Vec::new(), listen: None, config, keys };
     let code = runtime.block_on(teller.follow(credentials));
     // Tasks that still wait for a peer are not waited for.
     runtime.shutdown_background();
@@ -66,6 +67,7 @@ struct Teller<'a> {
     began: Instant,
     snapshot: Snapshot,
     content: String,
+    root: String,
     sources: Vec<SourceTotals>,
     listen: Option<SocketAddr>,
     config: &'a Config,
@@ -141,7 +143,7 @@ impl Teller<'_> {
     /// Shows a publisher's user the exact command for the other machines.
     ///
     /// A fresh key of a run that needs no other machine is shown to nobody: it would only lie about in logs.
-    fn invite(&self) {
+    fn invite(&self, content: ContentId) {
         if self.keys.fresh && self.config.needs_nobody() {
             return;
         }
@@ -152,7 +154,8 @@ impl Teller<'_> {
         // What came through standard input has no name that others could use.
         let key_file = self.config.key_file.as_deref().filter(|file| *file != Path::new("-"));
         let fresh_key = self.keys.fresh.then(|| self.keys.ring.first());
-        let invitation = Invitation { fresh_key, key_file, source, address, port: listen.port() };
+        let (digest, port) = (self.config.node.digest, listen.port());
+        let invitation = Invitation { fresh_key, key_file, source, content, digest, address, port };
         self.screen.say(&format!("on every other machine:\n  {}", invitation.command().as_str()));
     }
 
@@ -165,10 +168,14 @@ impl Teller<'_> {
             }
             Report::Content { id, bytes, files, chunks, chunk_size, kept: _ } => {
                 // Only now is the source known to be one that others can have.
-                self.invite();
+                self.invite(id);
                 self.content = id.to_string();
                 let (bytes, chunk_size) = (bytes.0, chunk_size.0);
                 Event::Manifest(Manifest { content: self.content.clone(), files, bytes, chunks, chunk_size })
+            }
+            Report::Root { content, root } => {
+                self.root = root.to_string();
+                Event::Root(Root { content: content.to_string(), root: self.root.clone() })
             }
             Report::Joined { address, identity, publisher: _, peers } => Event::Peer(Peer {
                 state: PeerState::Connected,
@@ -189,6 +196,7 @@ impl Teller<'_> {
                 self.snapshot = snapshot;
                 Event::Complete(Complete {
                     content: self.content.clone(),
+                    root: self.root.clone(),
                     files: self.snapshot.files_total,
                     bytes: self.snapshot.bytes_total.0,
                     bytes_kept: self.snapshot.bytes_kept.0,
@@ -239,12 +247,17 @@ const fn exit_code(error: &NodeError) -> ExitCode {
             ErrorKind::InUse => ExitCode::DestinationInUse,
             ErrorKind::LocalIo => ExitCode::LocalIo,
         },
-        NodeError::Manifest(_) => ExitCode::Usage,
+        NodeError::Manifest(_) | NodeError::Weak { .. } => ExitCode::Usage,
         NodeError::Bind(_) => ExitCode::LocalIo,
         NodeError::Endorse(_) | NodeError::Panicked => ExitCode::Internal,
         NodeError::Authentication { .. } | NodeError::Unendorsed(_) => ExitCode::Authentication,
-        NodeError::NoContent { .. } | NodeError::Incomplete { .. } => ExitCode::Incomplete,
-        NodeError::Conflict(_) | NodeError::ReadBack { .. } => ExitCode::Integrity,
+        NodeError::NoContent { .. } | NodeError::NotOffered { .. } | NodeError::Incomplete { .. } => {
+            ExitCode::Incomplete
+        }
+        NodeError::Conflict(_)
+        | NodeError::ReadBack { .. }
+        | NodeError::OtherId { .. }
+        | NodeError::OtherRoot { .. } => ExitCode::Integrity,
         NodeError::SourceChanged { .. } => ExitCode::SourceChanged,
     }
 }

@@ -82,17 +82,29 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// The manifest of these entries, with chunks of `chunk_size` bytes or of the size that suits the total.
+    /// The manifest of these entries, with chunks of `chunk_size` bytes or of the size that suits the total, digested with BLAKE3.
     ///
     /// # Errors
     /// [`ManifestError::Layout`] for an unusable chunk size, [`ManifestError::TooLarge`] for too many names.
     pub fn publish(entries: impl Into<Arc<Entries>>, chunk_size: Option<u64>) -> Result<Self, ManifestError> {
+        Self::publish_as(entries, chunk_size, DigestKind::default())
+    }
+
+    /// As [`Manifest::publish`], with chunks digested in this way.
+    ///
+    /// # Errors
+    /// As [`Manifest::publish`].
+    pub fn publish_as(
+        entries: impl Into<Arc<Entries>>,
+        chunk_size: Option<u64>,
+        digest_kind: DigestKind,
+    ) -> Result<Self, ManifestError> {
         let entries = entries.into();
         let total = entries.total();
         let layout = Layout::new(total, chunk_size.unwrap_or_else(|| automatic_chunk_size(total)))?;
         let count = u32::try_from(entries.as_slice().len()).map_err(|_| ManifestError::TooLarge)?;
         let paging = Paging::of(entries.as_slice())?;
-        let header = Header::new(DigestKind::default(), layout, count, paging.hashes);
+        let header = Header::new(digest_kind, layout, count, paging.hashes);
         let id = header.id();
         Ok(Self { header, entries, page_starts: paging.starts.into(), id })
     }
@@ -236,7 +248,8 @@ impl Assembly {
         for page in self.pages.into_iter().flatten() {
             page::read(&page, &mut list, most)?;
         }
-        let mut manifest = Manifest::publish(Entries::parse(list)?, Some(self.header.layout().chunk_size()))?;
+        let chunk_size = self.header.layout().chunk_size();
+        let mut manifest = Manifest::publish_as(Entries::parse(list)?, Some(chunk_size), self.header.digest_kind())?;
         if manifest.id != self.id {
             return Err(ManifestError::NotCanonical);
         }

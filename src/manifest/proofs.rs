@@ -271,6 +271,21 @@ impl Proofs {
         self.computed
     }
 
+    /// Whether the root of this content is `expected`, which somebody learnt elsewhere and trusts more than any publisher.
+    ///
+    /// Once every digest is here their root decides. Before that, signed roots can only speak against it: [`Check::Wrong`] when there are
+    /// some and none of them is the expected one.
+    #[must_use]
+    pub fn check_root(&self, expected: &Digest) -> Check {
+        let mut signed = self.books.iter().filter_map(|book| book.root).map(|root| root.root).peekable();
+        match self.computed {
+            Some(root) if root == *expected => Check::Proven,
+            Some(_) => Check::Wrong,
+            None if signed.peek().is_none() || signed.any(|root| root == *expected) => Check::Unknown,
+            None => Check::Wrong,
+        }
+    }
+
     /// Whether every chunk has a digest and a publisher closed the list with the root of exactly these.
     #[must_use]
     pub fn is_closed(&self) -> bool {

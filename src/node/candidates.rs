@@ -19,6 +19,9 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// A neighbour that stayed so long was no failure: whoever turns us away at once must not be knocked at twice a second.
 const STABLE: Duration = Duration::from_secs(30);
+/// The pause before somebody is tried again who follows another content (20 s: below the 30 s after which a transfer without news is given
+/// up, so that a publisher that comes back with our content is found).
+const OTHER_CONTENT_PAUSE: Duration = Duration::from_secs(20);
 /// The most addresses kept; neighbours may name any number of them.
 const KNOWN_MAX: usize = 3000;
 
@@ -107,6 +110,14 @@ impl Candidates {
         self.expect(now + pause);
     }
 
+    /// Whoever is there follows another content: try again after a long pause, however well the address answered.
+    pub(super) fn put_off(&mut self, address: SocketAddr, now: Time, rng: &mut Rng) {
+        let Some((_, State::Idle { due, .. })) = self.known.get_mut(&address) else { return };
+        *due = now + OTHER_CONTENT_PAUSE.mul_f64(0.8 + 0.4 * rng.f64());
+        let due = *due;
+        self.expect(due);
+    }
+
     /// The address is a neighbour now.
     pub(super) fn connected(&mut self, address: SocketAddr, now: Time) {
         let Some((_, state)) = self.known.get_mut(&address) else { return };
@@ -132,6 +143,12 @@ impl Candidates {
 
     fn expect(&mut self, due: Time) {
         self.next_due = Some(self.next_due.map_or(due, |earlier| earlier.min(due)));
+    }
+
+    /// Whether every address of the user's list was tried at least once.
+    pub(super) fn all_listed_tried(&self) -> bool {
+        let untried = |state| matches!(state, State::Idle { failures: 0, .. } | State::Dialling { failures: 0 });
+        self.known.values().all(|(origin, state)| *origin != Origin::Listed || !untried(*state))
     }
 
     /// Whether the user's list consists of barred or failing addresses only (there is at least one, and none is connected,
@@ -219,6 +236,20 @@ mod tests {
         let pauses: Vec<Duration> = (0..6).map(|_| knock(&mut candidates, Duration::from_millis(3))).collect();
         assert!(pauses[5] > BACKOFF_MAX / 2, "{pauses:?}");
         assert!(knock(&mut candidates, STABLE) < BACKOFF_FIRST * 2, "a neighbour that stayed is looked for at once");
+    }
+
+    #[test]
+    fn whoever_follows_another_content_is_left_alone_for_long_however_often_it_answered() {
+        let (mut candidates, mut rng) = (Candidates::default(), Rng::with_seed(1));
+        candidates.add(address(1), Origin::Listed, at(0));
+        assert!(!candidates.all_listed_tried());
+        candidates.dial(8, at(0), &mut rng);
+        candidates.connected(address(1), at(0));
+        candidates.failed(address(1), at(40_000), &mut rng);
+        candidates.put_off(address(1), at(40_000), &mut rng);
+        assert!(candidates.all_listed_tried());
+        assert_eq!(candidates.dial(8, at(55_000), &mut rng), []);
+        assert_eq!(candidates.dial(8, at(65_000), &mut rng), [address(1)]);
     }
 
     #[test]

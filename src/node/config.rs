@@ -10,7 +10,9 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::expect::Expect;
 use crate::discovery::{DEFAULT_PORT, PeerName};
+use crate::manifest::DigestKind;
 use crate::store::SymlinkPolicy;
 use crate::units::Bytes;
 
@@ -48,6 +50,12 @@ pub struct NodeConfig {
     /// Bytes of a chunk when publishing. Default: automatic, about a 4096th of the content. Larger ones start slower and lose
     /// more to store-and-forward, smaller ones cost messages.
     pub chunk_size: Option<Bytes>,
+    /// What is known of the content beforehand; anything else is left alone. Default: nothing, so the first content is followed that a
+    /// publisher of the swarm offers.
+    pub expect: Expect,
+    /// How chunks are digested when publishing, and the weakest kind that is accepted when pulling. Default BLAKE3. XXH3 costs a
+    /// fraction and finds accidents alone.
+    pub digest: DigestKind,
     /// Leave once complete and no longer needed. Default: keep serving.
     pub exit_complete: bool,
     /// Read every byte back after completion and compare it with the signed digests. Default off: every chunk was verified
@@ -77,6 +85,8 @@ impl NodeConfig {
             peers: Vec::new(),
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, DEFAULT_PORT)),
             chunk_size: None,
+            expect: Expect::default(),
+            digest: DigestKind::default(),
             exit_complete: false,
             verify_on_complete: false,
             transfer_idle_timeout: Some(Duration::from_secs(30)),

@@ -35,7 +35,7 @@ impl Node {
                 let offer = Offer { index: OUR_INDEX, id: content.id(), complete: content.swarm.is_complete() };
                 (vec![offer], Wants::Id(content.id()))
             }
-            None => (Vec::new(), Wants::Any),
+            None => (Vec::new(), self.wants()),
         };
         Hello {
             version: VERSION,
@@ -51,6 +51,7 @@ impl Node {
 
     /// A name of the peer list was looked up, or not; it is looked up again after a while either way.
     pub(super) fn on_resolved(&mut self, name: &str, outcome: Result<Vec<SocketAddr>, ResolveError>) {
+        self.looked_up.insert(name.to_owned());
         match outcome {
             Ok(addresses) => {
                 for address in addresses {
@@ -295,11 +296,11 @@ impl Node {
         }
     }
 
-    /// A neighbour says why it does not want us; it ends the link itself.
+    /// A neighbour says why it does not want us; unless it follows another content, it ends the link itself.
     pub(super) fn on_rejected(&mut self, source: SourceId, reject: &Reject) {
         tracing::info!(?source, reason = %reject.reason, "a neighbour rejects us");
         if reject.reason == Reason::OtherContent {
-            self.follows_another = self.links.link(source).map(|link| link.address).or(self.follows_another);
+            self.part_for_content(source, "it follows another content");
         }
     }
 
@@ -310,9 +311,21 @@ impl Node {
         let text = Text::lossy("this node follows another content");
         link.tell(&Message::Reject(Reject { content, reason: Reason::OtherContent, text }));
         tracing::info!(address = %link.address, "a neighbour follows another content");
-        self.follows_another = Some(link.address);
         self.report_refused(link.address, "it follows another content".to_owned());
-        self.drop_link(source, Reason::OtherContent, "this node follows another content");
+        self.part_for_content(source, "this node follows another content");
+    }
+
+    /// Ends a link to somebody who follows another content. As long as both of us do, knocking again is of no use, and costs a place among
+    /// those that are dialled; while we have no content, the other side may soon have the one that we look for.
+    fn part_for_content(&mut self, source: SourceId, text: &str) {
+        let Some(link) = self.links.link(source) else { return };
+        let addresses: Vec<SocketAddr> = link.aliases.iter().copied().chain([link.address]).collect();
+        self.follows_another = Some(link.address);
+        self.drop_link(source, Reason::OtherContent, text);
+        if self.content.is_some() {
+            let now = self.clock.now();
+            addresses.into_iter().for_each(|address| self.candidates.put_off(address, now, &mut self.rng));
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::snapshot::Snapshot;
 use super::zero::Zeros;
 use crate::bitfield::Bitfield;
 use crate::chunk::ChunkId;
-use crate::manifest::{ContentId, DatasetKey, EntryKind, Manifest, Proofs};
+use crate::manifest::{ContentId, DatasetKey, DigestKind, EntryKind, Manifest, Proofs};
 use crate::store::{Published, Replica, StoreError};
 use crate::swarm::{Config, RequestId, SourceId, Swarm};
 use crate::units::{Bytes, Time};
@@ -130,6 +130,11 @@ impl Content {
     /// What this content is.
     pub(super) fn id(&self) -> ContentId {
         self.manifest.id()
+    }
+
+    /// How its chunks are digested.
+    pub(super) fn digest_kind(&self) -> DigestKind {
+        self.manifest.digest_kind()
     }
 
     /// The destination, unless we only publish.

@@ -17,7 +17,7 @@ use super::content::{LOCAL, OUR_INDEX};
 use super::error::NodeError;
 use super::event::Event;
 use crate::chunk::ChunkId;
-use crate::manifest::{Check, Digest, DigestKind, SignedBatch};
+use crate::manifest::{Check, Digest, SignedBatch};
 use crate::net::{FetchError, fetch};
 use crate::store::{Published, StoreError};
 use crate::swarm::{Input, SourceId};
@@ -54,7 +54,7 @@ impl Node {
         let (cancel, cancelled) = oneshot::channel::<()>();
         content.fetching.insert((source, chunk), cancel);
         let (connection, layout, budget) = (link.connection.clone(), content.manifest.layout(), self.budget.clone());
-        let (events, pool) = (self.events.clone(), self.pool.clone());
+        let (events, pool, kind) = (self.events.clone(), self.pool.clone(), content.digest_kind());
         self.events.spawn(async move {
             let arriving = |arrived| events.send(Event::Arriving { source, asked: chunk, chunk: arrived });
             let fetched = tokio::select! {
@@ -68,7 +68,7 @@ impl Node {
             let (arrived, waiting, proof) = (fetched.chunk, fetched.waiting, fetched.proof);
             events.send(Event::Fetched { source, asked: chunk, chunk: arrived, waiting, proof });
             let data = fetched.data;
-            let (digest, data) = pool.run(move || (DigestKind::Blake3.digest(&data), data)).await;
+            let (digest, data) = pool.run(move || (kind.digest(&data), data)).await;
             events.send(Event::Hashed(Hashed { source, chunk: arrived, data, digest, permit: fetched.permit }));
         });
     }
@@ -125,7 +125,7 @@ impl Node {
     /// Reads a chunk from the source on this machine.
     fn copy(&self, local: Arc<Published>, chunk: ChunkId) {
         let Some(content) = &self.content else { return };
-        let range = content.manifest.layout().range(chunk);
+        let (range, kind) = (content.manifest.layout().range(chunk), content.digest_kind());
         let (events, pool, budget) = (self.events.clone(), self.pool.clone(), self.budget.clone());
         self.events.spawn(async move {
             // Chunks wait in memory for their signature and for the disk, however quickly they are read.
@@ -134,7 +134,7 @@ impl Node {
                 let len = usize::try_from(range.end - range.start).expect("a chunk fits memory");
                 let mut data = vec![0; len];
                 local.read_at(range.start, &mut data)?;
-                Ok::<_, StoreError>((DigestKind::Blake3.digest(&data), data))
+                Ok::<_, StoreError>((kind.digest(&data), data))
             };
             match pool.run(read).await {
                 Ok((digest, data)) => {

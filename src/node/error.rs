@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::identity::{EndorsementError, IdentityError};
-use crate::manifest::{ManifestError, ProofError};
+use crate::manifest::{ContentId, Digest, DigestKind, ManifestError, ProofError};
 use crate::net::BindError;
 use crate::store::StoreError;
 
@@ -40,6 +40,48 @@ pub enum NodeError {
         waited: Duration,
         /// What the last attempt said, with its punctuation; empty when there was none.
         hint: String,
+    },
+    /// Nobody offered the pinned content in time.
+    #[error(
+        "no peer offered content id:{expected} within {waited:?}; {offered}. Check --expect, and that its publisher runs"
+    )]
+    NotOffered {
+        /// What was pinned.
+        expected: ContentId,
+        /// The peer wait timeout.
+        waited: Duration,
+        /// What was offered in its place, and by whom.
+        offered: String,
+    },
+    /// Only contents were offered whose digests protect against less than the user asks for.
+    #[error(
+        "content {id} is digested with {kind}, which finds accidents and no malice, so it is refused; where every member of the          swarm is trusted, allow it with --digest {kind}, else publish it without"
+    )]
+    Weak {
+        /// The content.
+        id: ContentId,
+        /// How it is digested.
+        kind: DigestKind,
+    },
+    /// A publisher's source is not the content that its user expects.
+    #[error(
+        "the source is content id:{found} and not id:{expected}, so nothing was published: a name, a size, a time, a mode, the chunk          size or the kind of digest differs"
+    )]
+    OtherId {
+        /// What was pinned.
+        expected: ContentId,
+        /// What the walk gave.
+        found: ContentId,
+    },
+    /// The bytes are not those that the user expects.
+    #[error(
+        "integrity error, do not retry: the content has root:{found} and not root:{expected}, so no file got its final name; to start          over with other bytes of the same names, sizes and times, remove .strew from the destination"
+    )]
+    OtherRoot {
+        /// What was pinned.
+        expected: Digest,
+        /// What a publisher signed.
+        found: Digest,
     },
     /// Some chunks could not be had.
     #[error(

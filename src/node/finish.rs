@@ -19,7 +19,7 @@ use crate::store::StoreError;
 impl Node {
     /// Makes a group of complete files final, unless that is under way already.
     pub(super) fn commit_if_due(&mut self) {
-        if self.committing {
+        if self.committing || !self.may_commit() {
             return;
         }
         let Some(replica) = self.content.as_ref().and_then(super::content::Content::replica) else { return };
@@ -46,10 +46,10 @@ impl Node {
         Ok(())
     }
 
-    /// Every chunk is here: makes everything final, once no commit is under way.
+    /// Every chunk is here: makes everything final, once no commit is under way and nothing is held back for its root.
     pub(super) fn finish(&mut self) {
         self.finishing = true;
-        if self.committing || self.finished {
+        if self.committing || self.finished || !self.may_commit() {
             return;
         }
         let Some(replica) = self.content.as_ref().and_then(super::content::Content::replica) else { return };
@@ -81,14 +81,14 @@ impl Node {
         else {
             return;
         };
-        let (replica, layout) = (Arc::clone(replica), content.manifest.layout());
+        let (replica, layout, kind) = (Arc::clone(replica), content.manifest.layout(), content.digest_kind());
         let digests: Vec<_> = layout.chunks().map(|chunk| content.proofs.digest(chunk)).collect();
         let (events, pool, done) = (self.events.clone(), self.pool.clone(), Arc::clone(&self.read_back));
         self.events.spawn(async move {
             let job = move || {
                 let read = |offset, buffer: &mut [u8]| replica.read_back(offset, buffer);
                 for (chunk, digest) in layout.chunks().zip(digests) {
-                    if Some(hash_range(read, layout.range(chunk))?) != digest {
+                    if Some(hash_range(kind, read, layout.range(chunk))?) != digest {
                         return Ok(Some(chunk));
                     }
                     done.fetch_add(layout.len(chunk), Ordering::Relaxed);

@@ -115,6 +115,7 @@ impl Node {
             self.on_proof(source, outcome)?;
         }
         self.on_proven(&proven);
+        self.review_root()?;
         self.review_unproven()
     }
 
@@ -128,7 +129,8 @@ impl Node {
                 link.tell(&message);
             }
         }
-        self.on_proof(source, outcome)
+        self.on_proof(source, outcome)?;
+        self.review_root()
     }
 
     /// What a statement about digests changed.
@@ -216,7 +218,9 @@ impl Node {
 
     /// Says to a neighbour which content we have, under which index, and on whose word.
     pub(super) fn introduce(&mut self, source: SourceId) {
-        let (Some(content), Some(link)) = (&self.content, self.links.link(source)) else { return };
+        let (Some(content), Some(link)) = (&self.content, self.links.link(source)) else {
+            return self.note_offers(source);
+        };
         let offer = Offer { index: OUR_INDEX, id: content.id(), complete: content.swarm.is_complete() };
         for offers in List::split([offer]) {
             link.tell(&Message::Offers(offers));

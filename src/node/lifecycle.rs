@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::error::NodeError;
-use super::obtain::Seek;
 use super::report::Report;
 use super::serve::refuse;
 use super::snapshot::{Phase, Snapshot};
@@ -26,8 +25,6 @@ const FAREWELL_MAX: Duration = Duration::from_millis(200);
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// Bytes that count as news (64 KiB: somebody who sends a byte now and then does not keep a job from being given up).
 const ARRIVAL_LEN: u64 = 64 << 10;
-/// How long a node that holds a content from an earlier run waits for a newer one before it offers its own.
-const STORED_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Node {
     /// Looks at the clock: gives up what took too long. `Ok(true)` means that the node may leave.
@@ -64,33 +61,6 @@ impl Node {
             self.arrivals = arrived;
             self.last_progress = now;
         }
-    }
-
-    /// Without a content: takes the stored one when its time has come, or gives up.
-    fn review_seek(&mut self, now: Time) -> Result<(), NodeError> {
-        let waited = now - self.started;
-        let alone = self.config.peers.is_empty();
-        let wanted = self.links.iter().any(|(_, link)| link.offers.is_empty());
-        let limit = self.config.peer_wait_timeout;
-        if self.stored.is_some() && (alone || (wanted && waited > STORED_PATIENCE) || waited > limit) {
-            self.take_stored();
-        }
-        // A manifest that is on its way has limits of its own; nobody could be told that there are no peers then.
-        if !matches!(self.seek, Seek::Waiting) {
-            return Ok(());
-        }
-        if self.refused_us && self.links.len() == 0 && self.candidates.all_listed_failed() {
-            let reason = self.last_failure.clone().unwrap_or_default();
-            return Err(NodeError::Authentication { reason });
-        }
-        if waited > limit {
-            if let Some(error) = self.refusal.take() {
-                return Err(NodeError::Unendorsed(error));
-            }
-            let hint = self.last_failure.as_ref().map(|text| format!(" (last failure: {text})")).unwrap_or_default();
-            return Err(NodeError::NoContent { waited: limit, hint });
-        }
-        Ok(())
     }
 
     /// Whether a node whose own job is done has nothing left to do for others.

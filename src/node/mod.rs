@@ -9,6 +9,7 @@
 
 mod blame;
 mod candidates;
+mod choose;
 mod config;
 mod connect;
 mod content;
@@ -16,6 +17,7 @@ mod dials;
 mod download;
 mod error;
 mod event;
+mod expect;
 mod finish;
 mod gossip;
 mod lifecycle;
@@ -46,12 +48,13 @@ use tokio::sync::mpsc;
 
 pub use config::{NodeConfig, Task};
 pub use error::NodeError;
+pub use expect::Expect;
 pub use report::{Report, Reports, Summary};
 pub use snapshot::{Phase, Snapshot};
 pub use totals::SourceTotals;
 
 use crate::identity::{Credentials, EndorsementError, Identity};
-use crate::manifest::Endorsement;
+use crate::manifest::{Digest, Endorsement};
 use crate::net::{Budget, LinkEvent};
 use crate::store::{Opened, Pool, Published};
 use crate::swarm::{Input, Output, SourceId};
@@ -61,6 +64,7 @@ use candidates::Candidates;
 use content::Content;
 use dials::Dials;
 use event::{Event, Events};
+use expect::LeftAlone;
 use gossip::Zones;
 use links::Links;
 use obtain::{Seek, Stored};
@@ -148,6 +152,8 @@ struct Node {
     /// Peers that were complained about, so that an unreachable one costs one line.
     complained: BTreeSet<IpAddr>,
     unresolved: BTreeSet<String>,
+    /// Names of the peer list that were looked up at least once.
+    looked_up: BTreeSet<String>,
     banned: BTreeSet<Identity>,
     last_failure: Option<String>,
     /// A peer that turned out to follow another content.
@@ -162,7 +168,10 @@ struct Node {
     endorsements: Vec<Endorsement>,
     /// Why the last endorsement was not believed.
     refusal: Option<EndorsementError>,
+    left_alone: LeftAlone,
     content: Option<Content>,
+    /// The root of all digests, once it was told.
+    root: Option<Digest>,
     /// A walked source that waits for the destination to be ready.
     copy: Option<(Arc<Published>, Press)>,
 

@@ -1,13 +1,9 @@
-//! How a node that pulls comes to its content: the first one offered that a publisher of its swarm endorsed, or the one that its
-//! destination holds already.
-//!
-//! What the destination holds is a candidate like any other: it is taken when a neighbour has the same, when a newcomer has nothing
-//! else to offer, or when nobody came in time. A newer endorsement of another content wins over it, since a user who starts
-//! a pull again after the source changed wants the new tree.
+//! How a node that pulls comes to its content, once it is chosen: the manifest from a neighbour or from the destination's journal, then a
+//! destination that is ready for it.
 //!
 //! Invariant: nothing is written before an endorsement was checked and the whole manifest matched the content id in it.
 //!
-//! Not here: checking certificates (`identity`), resuming (`store`).
+//! Not here: which content that is (`choose`), checking certificates (`identity`), resuming (`store`).
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -23,15 +19,12 @@ use super::report::Report;
 use super::zero::Zeros;
 use crate::bitfield::Bitfield;
 use crate::chunk::ChunkId;
-use crate::manifest::{ContentId, Endorsement, Entries, Manifest, PROOF_KEYS_MAX, Proofs, SignedBatch};
+use crate::manifest::{ContentId, Endorsement, Entries, Manifest, Proofs, SignedBatch};
 use crate::net::{ObtainError, obtain};
 use crate::store::{Names, NewContent, Opened, Replica, StoreError, SymlinkPolicy};
 use crate::swarm::{Input, SourceId};
 use crate::units::Bytes;
 use crate::wire::{Reason, Wants};
-
-/// Endorsements remembered before there is a content: as many as a content may have keys, for a few contents.
-const ENDORSEMENTS_MAX: usize = 4 * PROOF_KEYS_MAX;
 
 /// A content that the destination holds from an earlier run, with endorsements that still hold.
 #[derive(Debug)]
@@ -40,6 +33,8 @@ pub(super) struct Stored {
     pub(super) endorsements: Vec<Endorsement>,
     /// Digest batches as the journal has them.
     pub(super) batches: Vec<Vec<u8>>,
+    /// Whether an earlier run had every chunk of it.
+    pub(super) whole: bool,
 }
 
 /// Where a node that pulls stands before it has a content.
@@ -68,31 +63,8 @@ pub(super) struct Ready {
 }
 
 impl Node {
-    /// Looks at an endorsed content while there is none.
-    pub(super) fn consider(&mut self, source: SourceId, endorsement: Endorsement) {
-        let id = endorsement.content;
-        let offered = self.links.link(source).is_some_and(|link| link.offers.iter().any(|offer| offer.id == id));
-        if !offered {
-            return;
-        }
-        if let Some(stored) = &self.stored
-            && stored.manifest.id() != id
-            // Times are whole seconds: of two in one second, the one that is published now is not the older.
-            && stored.endorsements.iter().any(|ours| ours.time > endorsement.time)
-        {
-            return;
-        }
-        // Also while the destination is being made ready: nobody says it again, and batches of its key would never count.
-        if self.endorsements.len() < ENDORSEMENTS_MAX && !self.endorsements.contains(&endorsement) {
-            self.endorsements.push(endorsement);
-        }
-        if matches!(self.seek, Seek::Waiting) {
-            self.obtain(source, id);
-        }
-    }
-
     /// Starts to fetch the manifest of `id`, or takes the stored one.
-    fn obtain(&mut self, from: SourceId, id: ContentId) {
+    pub(super) fn obtain(&mut self, from: SourceId, id: ContentId) {
         if let Some(stored) = self.stored.as_ref().filter(|stored| stored.manifest.id() == id) {
             return self.prepare(Arc::clone(&stored.manifest));
         }
@@ -108,20 +80,28 @@ impl Node {
     /// The manifest came, or did not: then another neighbour that offers an endorsed content is asked.
     pub(super) fn on_obtained(&mut self, source: SourceId, outcome: Result<Manifest, ObtainError>) {
         match outcome {
-            Ok(manifest) => self.prepare(Arc::new(manifest)),
+            Ok(manifest) if self.admits(&manifest) => self.prepare(Arc::new(manifest)),
+            Ok(_) => {
+                self.seek = Seek::Waiting;
+                for other in self.links.sources() {
+                    self.note_offers(other);
+                }
+                self.obtain_another();
+            }
             Err(error) => {
                 tracing::warn!(?source, %error, "a neighbour could not send the manifest");
                 self.seek = Seek::Waiting;
                 // It offered what it does not have, stalls, or lies; when it was a mishap, it is dialled again soon.
                 self.drop_link(source, Reason::Protocol, "it did not send the manifest that it offers");
-                let next = self.links.iter().find_map(|(other, link)| {
-                    let endorsed = |id| self.endorsements.iter().any(|endorsement| endorsement.content == id);
-                    link.offers.iter().find(|offer| endorsed(offer.id)).map(|offer| (other, offer.id))
-                });
-                if let Some((other, id)) = next {
-                    self.obtain(other, id);
-                }
+                self.obtain_another();
             }
+        }
+    }
+
+    /// Asks the next neighbour for a content that may be followed, if there is one.
+    fn obtain_another(&mut self) {
+        if let Some((source, id)) = self.endorsed_offer(|id| self.may_follow(id)) {
+            self.obtain(source, id);
         }
     }
 
@@ -183,7 +163,7 @@ impl Node {
         if let Some((source, press)) = self.copy.take() {
             self.copy_from(source, press);
         }
-        Ok(())
+        self.review_root()
     }
 
     /// Begins to take part in the swarm of `content`.
@@ -208,7 +188,7 @@ impl Node {
 
     /// Finds our content among what a neighbour offers, or drops the neighbour when it follows another.
     pub(super) fn match_offers(&mut self, source: SourceId) {
-        let Some(content) = &self.content else { return };
+        let Some(content) = &self.content else { return self.note_offers(source) };
         let id = content.id();
         let Some(link) = self.links.link_mut(source) else { return };
         if let Some(offer) = link.offers.iter().find(|offer| offer.id == id) {

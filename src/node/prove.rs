@@ -108,14 +108,15 @@ impl Node {
             content.found.jobs += 1;
             let proofs = &content.proofs;
             let signed: Vec<_> = chunks.into_iter().map(|chunk| (chunk, proofs.digest(chunk))).collect();
-            let (layout, replica) = (content.manifest.layout(), Arc::clone(&replica));
+            let (layout, kind) = (content.manifest.layout(), content.digest_kind());
+            let replica = Arc::clone(&replica);
             let (events, pool) = (self.events.clone(), self.pool.clone());
             self.events.spawn(async move {
                 let job = move || {
                     let prove = |(chunk, digest)| {
                         // What cannot be read is not there.
                         let read = |offset, buffer: &mut [u8]| replica.read_at(offset, buffer);
-                        let found = hash_range(read, layout.range(chunk)).ok();
+                        let found = hash_range(kind, read, layout.range(chunk)).ok();
                         let equal = found.is_some() && found == digest;
                         if equal {
                             replica.confirm(chunk)?;

@@ -43,12 +43,13 @@ pub(super) struct Walked {
 impl Node {
     /// Walks the source and endorses what was found.
     pub(super) async fn walk(&mut self, src: std::path::PathBuf) -> Result<Walked, NodeError> {
-        let (symlinks, chunk_size) = (self.config.symlinks, self.config.chunk_size);
+        let (symlinks, chunk_size, digest) = (self.config.symlinks, self.config.chunk_size, self.config.digest);
         let job = move || {
             let scan = scan(&src, symlinks)?;
             let skipped = scan.skipped;
-            let manifest = Manifest::publish(Arc::clone(&scan.entries), chunk_size.map(|size| size.0))?
-                .with_allocated(scan.allocated.0);
+            let chunk_size = chunk_size.map(|size| size.0);
+            let manifest =
+                Manifest::publish_as(Arc::clone(&scan.entries), chunk_size, digest)?.with_allocated(scan.allocated.0);
             let zeros = Zeros::new(manifest.digest_kind(), manifest.layout());
             let source = Published::new(scan);
             let holes = zeros.of_holes(&source)?;
@@ -63,6 +64,7 @@ impl Node {
             let text = format!("{} symlinks that lead outside the source are left out", skipped.symlinks);
             self.reports.send(Report::Warning(text));
         }
+        self.check_walk(manifest.id())?;
         let manifest = Arc::new(manifest);
         let key = Arc::new(DatasetKey::from_seed(&random()));
         let endorsement = self.endorse(&manifest, &key)?;
@@ -124,12 +126,13 @@ impl Node {
         if chunks.is_empty() {
             return;
         }
-        let (tree, layout) = (content.tree.clone(), content.manifest.layout());
+        let (tree, layout, kind) = (content.tree.clone(), content.manifest.layout(), content.digest_kind());
         let (events, pool) = (self.events.clone(), self.pool.clone());
         self.events.spawn(async move {
             let job = move || {
                 let hash = |chunk| {
-                    Ok((chunk, hash_range(|offset, buffer| tree.read_at(offset, buffer), layout.range(chunk))?))
+                    let read = |offset, buffer: &mut [u8]| tree.read_at(offset, buffer);
+                    Ok((chunk, hash_range(kind, read, layout.range(chunk))?))
                 };
                 chunks.into_iter().map(hash).collect()
             };
@@ -187,6 +190,7 @@ impl Node {
             }
         }
         self.keep_proofs()?;
+        self.review_root()?;
         self.review_unproven()
     }
 
@@ -206,10 +210,11 @@ impl Node {
 
 /// The digest of a range of the content, read a megabyte at a time.
 pub(super) fn hash_range(
+    kind: DigestKind,
     read_at: impl Fn(u64, &mut [u8]) -> Result<(), StoreError>,
     range: std::ops::Range<u64>,
 ) -> Result<Digest, StoreError> {
-    let mut hasher = DigestKind::Blake3.hasher();
+    let mut hasher = kind.hasher();
     let mut buffer = vec![0; usize::try_from((range.end - range.start).min(READ_LEN)).expect("a megabyte fits memory")];
     let mut offset = range.start;
     while offset < range.end {

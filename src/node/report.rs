@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::snapshot::Snapshot;
 use super::totals::SourceTotals;
 use crate::identity::{Identity, SwarmId};
-use crate::manifest::ContentId;
+use crate::manifest::{ContentId, Digest};
 use crate::units::Bytes;
 
 /// News of a run, in the order of happening.
@@ -36,6 +36,13 @@ pub enum Report {
         chunk_size: Bytes,
         /// Bytes that were here already.
         kept: Bytes,
+    },
+    /// The digest of every chunk is known, and so is their root.
+    Root {
+        /// The content.
+        content: ContentId,
+        /// The root: it stands for every byte.
+        root: Digest,
     },
     /// A neighbour was gained.
     Joined {

@@ -76,6 +76,7 @@ impl Node {
             pool: self.pool.clone(),
             layout: content.manifest.layout(),
             content: content.id(),
+            digest_kind: content.digest_kind(),
             chunk,
             waiting,
             key: content.signs_uploads(),

@@ -16,6 +16,7 @@ use super::candidates::Candidates;
 use super::dials::Dials;
 use super::error::NodeError;
 use super::event::{Event, Events};
+use super::expect::LeftAlone;
 use super::gossip::Zones;
 use super::links::Links;
 use super::obtain::{Seek, Stored};
@@ -69,6 +70,7 @@ impl Node {
             dials: Dials::default(),
             complained: BTreeSet::new(),
             unresolved: BTreeSet::new(),
+            looked_up: BTreeSet::new(),
             banned: BTreeSet::new(),
             last_failure: None,
             follows_another: None,
@@ -79,7 +81,9 @@ impl Node {
             stored: None,
             endorsements: Vec::new(),
             refusal: None,
+            left_alone: LeftAlone::default(),
             content: None,
+            root: None,
             copy: None,
             started: Time::ZERO,
             last_progress: Time::ZERO,
@@ -115,6 +119,7 @@ impl Node {
             Task::Publish { src } => {
                 let walked = self.walk(src).await?;
                 self.publish(walked);
+                self.review_root()?;
             }
             Task::Pull { dst } => self.open(dst).await?,
             Task::Copy { src, dst } => {
@@ -129,7 +134,7 @@ impl Node {
                     batches = stored.batches;
                 }
                 batches.extend(proofs.batches().into_iter().map(|batch| batch.as_bytes().to_vec()));
-                self.stored = Some(Stored { manifest, endorsements, batches });
+                self.stored = Some(Stored { manifest, endorsements, batches, whole: false });
                 self.copy = Some((source, press));
                 self.take_stored();
             }
@@ -144,7 +149,7 @@ impl Node {
         for warning in opened.warnings() {
             self.reports.send(Report::Warning(warning.to_string()));
         }
-        self.stored = self.believe(&opened);
+        self.stored = self.believe(&opened).and_then(|stored| self.acceptable(stored));
         self.opened = Some(opened);
         Ok(())
     }
@@ -164,7 +169,8 @@ impl Node {
             );
             return None;
         }
-        Some(Stored { manifest: Arc::new(manifest), endorsements, batches: stored.batches.clone() })
+        let (manifest, batches, whole) = (Arc::new(manifest), stored.batches.clone(), opened.was_whole());
+        Some(Stored { manifest, endorsements, batches, whole })
     }
 
     /// Looks up the names of the peer list, now and from time to time.

@@ -42,6 +42,7 @@ pub(super) struct Upload {
     pub(super) pool: Pool,
     pub(super) layout: Layout,
     pub(super) content: ContentId,
+    pub(super) digest_kind: DigestKind,
     pub(super) chunk: ChunkId,
     pub(super) waiting: u32,
     /// A publisher's key; it signs what the neighbour has no proof of.
@@ -82,7 +83,7 @@ impl Upload {
         let chunk = self.chunk.index();
         let header = Answer::Data { chunk, ranges: Ranges::WHOLE, encoding: Encoding::Raw, length };
         frames::write(&mut self.send, &header).await?;
-        let mut hasher = self.key.is_some().then(|| DigestKind::Blake3.hasher());
+        let mut hasher = self.key.is_some().then(|| self.digest_kind.hasher());
         let mut offset = range.start;
         while offset < range.end {
             let len = (range.end - offset).min(SEGMENT);

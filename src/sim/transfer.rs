@@ -62,10 +62,6 @@ impl Runs {
         Self { set: u64::MAX >> (64 - count), from_end: false }
     }
 
-    pub(super) const fn are_from_end(self) -> bool {
-        self.from_end
-    }
-
     pub(super) const fn len(self) -> u32 {
         self.set.count_ones()
     }

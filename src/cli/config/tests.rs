@@ -2,6 +2,7 @@
 
 use super::super::Args;
 use super::*;
+use crate::node::Expect;
 
 /// The configuration of a command line, or its error's text.
 fn config(line: &str) -> Result<Config, String> {
@@ -32,17 +33,19 @@ fn defaults_are_those_of_the_help() {
     assert_eq!(node.peer_wait_timeout, Duration::from_secs(20));
     assert_eq!(node.transfer_idle_timeout, Some(Duration::from_secs(30)));
     assert_eq!((node.seed_idle_timeout, node.chunk_size, node.zone.as_deref()), (None, None, None));
+    assert_eq!((node.expect, node.digest), (Expect::default(), DigestKind::Blake3));
     assert_eq!((node.symlinks, config.output), (SymlinkPolicy::Refuse, Output::Text));
     assert!(!node.exit_complete && !node.verify_on_complete && !config.statistics && !config.verbose);
 }
 
 #[test]
 fn every_flag_reaches_the_configuration() {
-    let config = good(
-        "-dst local:/b -peer-list a,10.0.0.1 --peer-list [::1]:7,a -listen-addr 127.0.0.1:0 -exit-complete \
+    let pin = format!("-expect id:{} --digest=xxh3", "ab".repeat(32));
+    let config = good(&format!(
+        "{pin} -dst local:/b -peer-list a,10.0.0.1 --peer-list [::1]:7,a -listen-addr 127.0.0.1:0 -exit-complete \
          -chunk-size 1048576 -verify-on-complete=TRUE -transfer-idle-timeout 1m30s -peer-wait-timeout=5s \
          -seed-idle-timeout 1h -statistics -verbose --output json --key-file - --symlinks skip --zone eu-1 --memory 1GiB",
-    );
+    ));
     let peers: Vec<String> = config.node.peers.iter().map(ToString::to_string).collect();
     let expected = Config {
         node: NodeConfig {
@@ -50,6 +53,8 @@ fn every_flag_reaches_the_configuration() {
             peers: config.node.peers.clone(),
             listen: "127.0.0.1:0".parse().unwrap(),
             chunk_size: Some(Bytes(1 << 20)),
+            expect: Expect { id: "ab".repeat(32).parse().ok(), root: None },
+            digest: DigestKind::Xxh3,
             symlinks: SymlinkPolicy::Skip,
             zone: Some("eu-1".into()),
             memory: Bytes(1 << 30),
@@ -120,6 +125,8 @@ fn refusals_name_the_flag_and_the_remedy() {
         ("--dst /b --seed-idle-timeout -5s", "--seed-idle-timeout", "does not start with a number"),
         ("--dst /b --peer-list a,", "--peer-list", "a comma too many"),
         ("--dst /b --peer-list a,b:x", "--peer-list", "\"b:x\""),
+        ("--dst /b --expect id:12", "--expect", "--expect id:HEX"),
+        ("--dst /b --digest md5", "--digest", "blake3, xxh3"),
         ("--src /a --zone a/b", "--zone", "letters, digits"),
     ] {
         let error = config(line).expect_err(line);

@@ -200,8 +200,17 @@ mod tests {
 
     fn complete(uploaded: u64) -> Row {
         let mut row = row(PhaseName::Serving, 100, uploaded);
-        let (content, files, bytes, bytes_kept, read_back) = (String::new(), 1, 100 << 20, 0, false);
-        row.observe(&Event::Complete(Complete { content, files, bytes, bytes_kept, elapsed_ms: 4250, read_back }));
+        let (content, root) = (String::new(), String::new());
+        let (files, bytes, bytes_kept, read_back) = (1, 100 << 20, 0, false);
+        row.observe(&Event::Complete(Complete {
+            content,
+            root,
+            files,
+            bytes,
+            bytes_kept,
+            elapsed_ms: 4250,
+            read_back,
+        }));
         row
     }
 

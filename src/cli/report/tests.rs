@@ -45,7 +45,8 @@ fn transferring(received: u64) -> Snapshot {
 
 fn complete() -> Event {
     Event::Complete(Complete {
-        content: "b3:1".into(),
+        content: "1a".into(),
+        root: "2b".into(),
         files: 3,
         bytes: 5 << 20,
         bytes_kept: 0,
@@ -97,7 +98,7 @@ fn people_are_told_how_to_stop_a_complete_node() {
     stage.reporter.tell(0, &complete());
     assert_eq!(
         stage.screen.text(),
-        "3 files, 5.0 MiB in 1.5s, every byte verified\ncomplete; serving, Ctrl-C to stop\n"
+        "3 files, 5.0 MiB in 1.5s, every byte verified\nid:1a root:2b\ncomplete; serving, Ctrl-C to stop\n"
     );
     let mut stage = Stage::new("--dst /b --exit-complete", None);
     stage.reporter.tell(0, &complete());
@@ -105,6 +106,17 @@ fn people_are_told_how_to_stop_a_complete_node() {
     let mut stage = Stage::new("--src /a", None);
     stage.tick(0, &Snapshot { phase: Phase::Serving, ..Snapshot::default() });
     assert!(stage.screen.text().starts_with("serving, Ctrl-C to stop\n"));
+}
+
+#[test]
+fn a_publisher_s_user_is_told_the_root_and_whoever_pulls_reads_it_at_the_end() {
+    let root = || Event::Root(Root { content: "1a".into(), root: "2b".into() });
+    let mut stage = Stage::new("--src /a", None);
+    stage.reporter.tell(0, &root());
+    assert!(stage.screen.text().contains("--expect root:2b"), "{}", stage.screen.text());
+    let mut stage = Stage::new("--dst /b", None);
+    stage.reporter.tell(0, &root());
+    assert_eq!(stage.screen.text(), "");
 }
 
 #[test]

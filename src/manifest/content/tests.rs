@@ -69,6 +69,18 @@ fn header_and_page_of_a_small_tree_keep_their_bytes_for_ever() {
 }
 
 #[test]
+fn the_kind_of_digest_is_one_byte_of_the_header_and_survives_the_way_to_another_peer() {
+    let entries = Entries::from_walk(small_tree()).unwrap();
+    let weak = Manifest::publish_as(entries, Some(1024), DigestKind::Xxh3).unwrap();
+    let mut header = publish(small_tree()).header_bytes();
+    assert_eq!(std::mem::replace(&mut header[10], 2), 1);
+    assert_eq!(weak.header_bytes(), header);
+    let loaded = Manifest::load(weak.id(), &header, weak.pages().collect()).unwrap();
+    assert_eq!((loaded.id(), loaded.digest_kind()), (weak.id(), DigestKind::Xxh3));
+    assert_ne!(weak.id(), publish(small_tree()).id());
+}
+
+#[test]
 fn equal_trees_have_equal_ids_in_whatever_order_they_are_walked() {
     let mut reversed = small_tree();
     reversed.reverse();

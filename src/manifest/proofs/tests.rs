@@ -76,6 +76,19 @@ fn a_signed_digest_proves_its_chunk_and_no_other_bytes() {
 }
 
 #[test]
+fn a_root_learnt_elsewhere_is_held_against_all_digests_and_against_what_is_signed() {
+    let (mut proofs, publishers) = proofs(4, &[1]);
+    let [expected, other] = [0, 1].map(|version| publishers[0].root(version).root);
+    assert_eq!(proofs.check_root(&expected), Check::Unknown);
+    proofs.insert_batch(&publishers[0].batch(0..3, 0)).unwrap();
+    assert_eq!(proofs.check_root(&expected), Check::Unknown);
+    proofs.insert_root(&publishers[0].root(0)).unwrap();
+    assert_eq!((proofs.check_root(&expected), proofs.check_root(&other)), (Check::Unknown, Check::Wrong));
+    proofs.insert_batch(&publishers[0].batch([3], 0)).unwrap();
+    assert_eq!((proofs.check_root(&expected), proofs.check_root(&other)), (Check::Proven, Check::Wrong));
+}
+
+#[test]
 fn batches_of_keys_that_nobody_endorsed_do_not_count() {
     let (mut proofs, _) = proofs(10, &[1]);
     let stranger = Publisher::new(7, 10);

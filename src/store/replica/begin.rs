@@ -13,14 +13,15 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use rustix::fs::{AtFlags, Dir, Mode, fchmod, fstat, fstatvfs, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, Dir, Mode, fstatvfs, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 
 use super::Replica;
 use super::files::{Files, Place};
+use super::folders::FoldersDue;
 use super::open::{Opened, State};
 use super::progress::Progress;
-use super::survey::{self, Partials, Survey};
+use super::survey::{self, Partials};
 use crate::bitfield::Bitfield;
 use crate::chunk::Layout;
 use crate::manifest::Entries;
@@ -93,7 +94,6 @@ impl Opened {
             }
             let folder = partial.as_ref().expect("made when it was opened");
             clear(folder, &survey.places).map_err(refused)?;
-            prepare_folders(&root, &new.entries, &survey)?;
             let records = [Record::Content {
                 id: new.id,
                 total: new.layout.total(),
@@ -111,9 +111,10 @@ impl Opened {
         };
         let unsettled = AtomicBool::new(!survey.settled);
         let progress = Progress::new(&new.entries, have.clone(), |i| survey.places[i] == Place::Final);
+        let folders = Mutex::new(FoldersDue::of(&survey).filter(|_| writable));
         let files = Files::new(root, partial, writable, new.entries, survey.places, survey.stamps);
         let committing = Mutex::new(());
-        let replica = Replica { files, state, layout: new.layout, progress, journal, committing, unsettled };
+        let replica = Replica { files, state, layout: new.layout, progress, journal, folders, committing, unsettled };
         Ok(Begun { replica, have, unproven })
     }
 }
@@ -147,33 +148,6 @@ fn clear(partial: &OwnedFd, places: &[Place]) -> Result<(), Errno> {
         }
     }
     unused.iter().try_for_each(|name| unlinkat(partial, name.as_c_str(), AtFlags::empty()))
-}
-
-/// Makes the folders that are missing, open to this user alone until [`Replica::finish`] gives them their modes, and
-/// opens the others to this user so that files can be made in them.
-fn prepare_folders(root: &Root, entries: &Entries, survey: &Survey) -> Result<(), StoreError> {
-    if survey.settled {
-        return Ok(());
-    }
-    for index in &survey.closed_folders {
-        let path = &entries.as_slice()[*index].path;
-        let opened = root.open_beneath(path.as_bytes(), DIR_FLAGS, Mode::empty()).and_then(|folder| {
-            let mode = Mode::from_raw_mode(fstat(&folder)?.st_mode) | Mode::RWXU;
-            Ok(fchmod(&folder, mode)?)
-        });
-        match opened {
-            Ok(()) => {}
-            // Perhaps nothing has to be made in it; if something has, that call says so.
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
-            Err(error) => return Err(StoreError::io("open", root.path_of(path), error)),
-        }
-    }
-    for index in &survey.absent_folders {
-        let path = &entries.as_slice()[*index].path;
-        let made = root.open_parent(path).and_then(|parent| Ok(mkdirat(&parent, path.name(), Mode::RWXU)?));
-        made.map_err(|e| StoreError::io("create", root.path_of(path), e))?;
-    }
-    Ok(())
 }
 
 /// Refuses a content that cannot fit. What is counted is what will be allocated: holes need no room.

@@ -66,6 +66,7 @@ impl Replica {
         if self.is_read_only() {
             return Ok(report);
         }
+        self.prepare_folders()?;
         loop {
             let mut group = self.progress.take_group(self.entries());
             if group.is_empty() {

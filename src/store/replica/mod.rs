@@ -14,6 +14,7 @@ mod begin;
 mod commit;
 mod files;
 mod finish;
+mod folders;
 mod open;
 mod progress;
 mod survey;
@@ -30,6 +31,7 @@ pub use commit::CommitReport;
 pub use open::{OpenOptions, Opened, Warning};
 
 use self::files::Files;
+use self::folders::FoldersDue;
 use self::open::State;
 use self::progress::Progress;
 use super::error::StoreError;
@@ -53,6 +55,8 @@ pub struct Replica {
     progress: Progress,
     /// `None` on a read-only file system.
     journal: Option<Mutex<Journal>>,
+    /// Folders to be made before the first file becomes final.
+    folders: Mutex<Option<FoldersDue>>,
     /// Held by whoever commits: files become final one group after the other.
     committing: Mutex<()>,
     /// Whether something is not yet as the content wants it: names, modes, times.

@@ -144,6 +144,12 @@ impl Opened {
         self.image.as_ref().map(|image| &image.content)
     }
 
+    /// Whether an earlier run had every chunk of what is stored here. What became of them since, [`Opened::begin`] finds out.
+    #[must_use]
+    pub fn was_whole(&self) -> bool {
+        self.image.as_ref().is_some_and(|image| image.ever.is_full())
+    }
+
     /// What the user should know about this destination.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {

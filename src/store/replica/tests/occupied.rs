@@ -26,6 +26,22 @@ fn what_is_in_the_way_is_named_before_anything_is_written() {
 }
 
 #[test]
+fn no_name_appears_and_no_folder_is_opened_before_the_first_commit() {
+    let source = Source::small();
+    let published = source.publish();
+    let (_tmp, dst) = destination();
+    fs::create_dir_all(dst.join("b")).unwrap();
+    fs::set_permissions(dst.join("b"), fs::Permissions::from_mode(0o500)).unwrap();
+    let Begun { replica, .. } = begin(&published, &dst);
+    fill(&published, &replica);
+    let names = |path: &Path| fs::read_dir(path).unwrap().count();
+    assert_eq!((names(&dst), names(&dst.join("b"))), (2, 0), "something else than .strew and b is there");
+    assert_eq!(fs::metadata(dst.join("b")).unwrap().mode() & 0o777, 0o500);
+    replica.finish().unwrap();
+    assert_eq!(listing(&dst), listing(source.path()));
+}
+
+#[test]
 fn files_that_lie_there_already_are_unproven_and_kept_when_confirmed() {
     let source = Source::small();
     let published = source.publish();

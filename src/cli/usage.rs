@@ -1,0 +1,135 @@
+//! Why a command line cannot be run, in words that name the flag and the remedy.
+//!
+//! Apart from the reading of values (`config`), because there are many flags and each refuses in its own words; here all refusals can be
+//! read beside each other.
+//!
+//! Invariant: every message names the flag and says what would do.
+//!
+//! Not here: what only the world can tell, which ends a run with another exit code.
+
+use super::config::{CHUNKS_IN_MEMORY, ZONE_LEN_MAX};
+use crate::discovery::PeerNameError;
+use crate::units::{Bytes, ParseUnitError};
+
+/// A command line that cannot be run (exit code 2).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UsageError {
+    /// Neither source nor destination.
+    #[error(
+        "nothing to do: give --src DIR to publish, --dst DIR with --peer-list to fetch, or both to copy (--help says more)"
+    )]
+    NoTask,
+    /// A path flag without a path.
+    #[error("{flag} is empty; give it a path")]
+    EmptyPath {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// A path flag with something that only looks like a path.
+    #[error(
+        "{flag} takes a path on this machine, and {value:?} looks like a URL; if it is a path, write local:{value}"
+    )]
+    NotAPath {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A size or a time that cannot be read.
+    #[error("{flag}: {value:?} {reason}; write it as in {flag} {example}")]
+    Unit {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        reason: ParseUnitError,
+        /// A value that would do.
+        example: &'static str,
+    },
+    /// A size without a unit where there never was a habit of leaving it out.
+    #[error("{flag}: {value:?} has no unit; is it bytes, {value}KiB or {value}MiB?")]
+    NoUnit {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A size out of bounds.
+    #[error("{flag}: {value} is outside {least} to {most}")]
+    Size {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: Bytes,
+        /// The smallest that is possible.
+        least: Bytes,
+        /// The largest that is possible.
+        most: Bytes,
+    },
+    /// A time of zero where waiting for no time makes no sense.
+    #[error("{flag} is zero, so nothing could ever be reached; give it a time such as {example}")]
+    ZeroTime {
+        /// The flag.
+        flag: &'static str,
+        /// A value that would do.
+        example: &'static str,
+    },
+    /// A budget that is too small for the chunks.
+    #[error(
+        "--memory {memory} is too little for --chunk-size {chunk_size}: {CHUNKS_IN_MEMORY} chunks must fit; \
+         give --memory at least {needed} or smaller chunks"
+    )]
+    Memory {
+        /// The budget.
+        memory: Bytes,
+        /// The chunk size.
+        chunk_size: Bytes,
+        /// The smallest budget for this chunk size.
+        needed: Bytes,
+    },
+    /// A peer that cannot be read.
+    #[error("--peer-list: {0}")]
+    Peer(#[from] PeerNameError),
+    /// An address to listen on that cannot be read.
+    #[error("--listen-addr: {value:?} is not ADDRESS:PORT; use an address of this machine (no name), as in {example}")]
+    Listen {
+        /// The value.
+        value: String,
+        /// A value that would do.
+        example: &'static str,
+    },
+    /// A pin that cannot be read.
+    #[error(
+        "--expect: {value:?} is no pin; write it as in --expect id:HEX or --expect root:HEX, with the 64 hexadecimal digits that \
+         the publisher prints"
+    )]
+    Expect {
+        /// The value.
+        value: String,
+    },
+    /// A second pin of the same kind.
+    #[error("--expect: {value:?} is a second pin of its kind; give one id and one root at most")]
+    ExpectTwice {
+        /// The value.
+        value: String,
+    },
+    /// A log filter that cannot be read.
+    #[error("STREW_LOG: {value:?} is not a log filter; write it as in STREW_LOG=strew=debug or STREW_LOG=info")]
+    LogFilter {
+        /// The value.
+        value: String,
+    },
+    /// An environment variable that is not UTF-8.
+    #[error("{name} is not UTF-8 text; set it again")]
+    NotText {
+        /// The variable.
+        name: &'static str,
+    },
+    /// A zone's label that cannot be used.
+    #[error("--zone: {value:?} is not 1 to {ZONE_LEN_MAX} letters, digits, '-', '_' or '.'")]
+    Zone {
+        /// The value.
+        value: String,
+    },
+}
