@@ -97,6 +97,12 @@ impl Manifest {
         Ok(Self { header, entries, page_starts: paging.starts.into(), id })
     }
 
+    /// The same manifest with a hint of what the files occupy, for the receivers' check of free space.
+    #[must_use]
+    pub fn with_allocated(self, allocated: u64) -> Self {
+        Self { header: self.header.with_allocated(Some(allocated)), ..self }
+    }
+
     /// Reads a manifest that was kept as header and pages.
     ///
     /// # Errors
@@ -230,10 +236,11 @@ impl Assembly {
         for page in self.pages.into_iter().flatten() {
             page::read(&page, &mut list, most)?;
         }
-        let manifest = Manifest::publish(Entries::parse(list)?, Some(self.header.layout().chunk_size()))?;
+        let mut manifest = Manifest::publish(Entries::parse(list)?, Some(self.header.layout().chunk_size()))?;
         if manifest.id != self.id {
             return Err(ManifestError::NotCanonical);
         }
+        manifest.header = self.header;
         Ok(manifest)
     }
 }

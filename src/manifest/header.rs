@@ -4,7 +4,9 @@
 //! in any order and from anybody. So nothing of a manifest is kept on a stranger's word.
 //!
 //! Format, numbers with the least significant byte first: magic `strewman` · version u16 · digest kind u8 · chunk size u64 ·
-//! entries u32 · total bytes u64 · pages u32 · 32 bytes for each page. Nothing follows.
+//! entries u32 · total bytes u64 · pages u32 · 32 bytes for each page. That is what is hashed. What is sent and stored may go on with
+//! what the files occupy u64, a hint that a receiver compares with its free space; it is not part of a content, as it differs
+//! between disks. Nothing follows.
 //!
 //! Not here: how entries are cut into pages (`page`), and who vouches for an id (`endorsement`).
 
@@ -31,13 +33,20 @@ pub struct Header {
     layout: Layout,
     entries: u32,
     pages: Vec<Digest>,
+    allocated: Option<u64>,
 }
 
 impl Header {
     /// Puts a header together; the caller has bounded entries and pages.
     pub(super) fn new(digest_kind: DigestKind, layout: Layout, entries: u32, pages: Vec<Digest>) -> Self {
         debug_assert!(pages.len() <= PAGES_MAX, "paging refuses more pages than a header may list");
-        Self { digest_kind, layout, entries, pages }
+        Self { digest_kind, layout, entries, pages, allocated: None }
+    }
+
+    /// The same with a hint of what the files occupy.
+    pub(super) const fn with_allocated(mut self, allocated: Option<u64>) -> Self {
+        self.allocated = allocated;
+        self
     }
 
     /// Reads a header.
@@ -70,15 +79,23 @@ impl Header {
         }
         let layout = Layout::new(total, chunk_size)?;
         let pages: Option<Vec<Digest>> = (0..pages).map(|_| taker.array().map(Digest)).collect();
+        let allocated = if taker.is_empty() { None } else { Some(taker.u64().ok_or(ManifestError::Header)?) };
         match pages {
-            Some(pages) if taker.is_empty() => Ok(Self { digest_kind, layout, entries, pages }),
+            Some(pages) if taker.is_empty() => Ok(Self { digest_kind, layout, entries, pages, allocated }),
             _ => Err(ManifestError::Header),
         }
     }
 
-    /// The header as it is hashed, sent and stored.
+    /// The header as it is sent and stored.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = self.hashed();
+        out.extend(self.allocated.iter().flat_map(|allocated| allocated.to_le_bytes()));
+        out
+    }
+
+    /// The header as it is hashed.
+    fn hashed(&self) -> Vec<u8> {
         let pages = u32::try_from(self.pages.len()).expect("a header lists at most PAGES_MAX pages");
         let mut out = Vec::with_capacity(35 + 32 * self.pages.len());
         out.extend_from_slice(&MAGIC);
@@ -95,7 +112,7 @@ impl Header {
     /// The id of the content.
     #[must_use]
     pub fn id(&self) -> ContentId {
-        ContentId::of_header(&self.to_bytes())
+        ContentId::of_header(&self.hashed())
     }
 
     /// How chunks are digested.
@@ -108,6 +125,13 @@ impl Header {
     #[must_use]
     pub const fn layout(&self) -> Layout {
         self.layout
+    }
+
+    /// What the files occupy at the publisher: less than their length where they have holes. A word of whoever sent the header;
+    /// `None` when it said nothing.
+    #[must_use]
+    pub const fn allocated(&self) -> Option<u64> {
+        self.allocated
     }
 
     /// Number of entries.

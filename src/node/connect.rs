@@ -278,7 +278,6 @@ impl Node {
         if let Some(content) = &mut self.content {
             content.requests.retain(|_, request| request.source != source);
             content.fetching.retain(|(from, _), _| *from != source);
-            content.found.on_left(source);
         }
         if link.joined {
             self.tell_swarm(Input::Left { source });

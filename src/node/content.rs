@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::press::Press;
 use super::prove::Found;
 use super::snapshot::Snapshot;
+use super::zero::Zeros;
 use crate::bitfield::Bitfield;
 use crate::chunk::ChunkId;
 use crate::manifest::{ContentId, DatasetKey, EntryKind, Manifest, Proofs};
@@ -69,6 +70,8 @@ pub(super) struct Content {
     pub(super) unproven: Vec<(Time, super::download::Hashed)>,
     /// Chunks that may lie in the destination.
     pub(super) found: Found,
+    /// What chunks of zeros digest to.
+    pub(super) zeros: Zeros,
     /// Counters of what went and came.
     pub(super) snapshot: Snapshot,
 }
@@ -82,6 +85,7 @@ impl Content {
         tree: Tree,
         config: Config,
         seed: u64,
+        zeros: Zeros,
     ) -> Self {
         let layout = manifest.layout();
         let kept = Bytes(have.iter().map(|chunk| layout.len(chunk)).sum());
@@ -108,6 +112,7 @@ impl Content {
             fetching: BTreeMap::new(),
             unproven: Vec::new(),
             found: Found::new(Bitfield::none(layout)),
+            zeros,
             snapshot,
         }
     }

@@ -49,14 +49,6 @@ impl Node {
             }
             return;
         }
-        if !self.hold(source, chunk, exact) {
-            self.ask_neighbour(source, chunk, exact);
-        }
-    }
-
-    /// Asks a neighbour for a chunk.
-    pub(super) fn ask_neighbour(&mut self, source: SourceId, chunk: ChunkId, exact: bool) {
-        let Some(content) = &mut self.content else { return };
         let Some(link) = self.links.link(source) else { return };
         let request = Request { content: OUR_INDEX, chunk: chunk.index(), ranges: Ranges::WHOLE, exact };
         let (cancel, cancelled) = oneshot::channel::<()>();
@@ -85,9 +77,6 @@ impl Node {
     pub(super) fn cancel(&mut self, source: SourceId, asked: ChunkId) {
         if let Some(content) = &mut self.content {
             content.fetching.remove(&(source, asked));
-            if content.found.cancel(source, asked) {
-                self.tell_joined(source, Input::Refused { source, asked });
-            }
         }
     }
 

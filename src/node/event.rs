@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::download::Hashed;
 use super::obtain::Ready;
+use super::publish::HashedSome;
 use super::upload::UploadError;
 use crate::chunk::ChunkId;
 use crate::discovery::ResolveError;
@@ -46,10 +47,12 @@ pub(super) enum Event {
     UploadWritten { request: RequestId, chunk: ChunkId, digest: Option<Digest> },
     /// An upload is acknowledged whole, or ended otherwise.
     UploadEnded { source: SourceId, request: RequestId, chunk: ChunkId, outcome: Result<(), UploadError> },
-    /// The background hashed these chunks.
-    Background(Result<Vec<(ChunkId, Digest)>, StoreError>),
-    /// A chunk that lay in the destination was read; whether it matches its signed digest.
-    Proved { chunk: ChunkId, outcome: Result<bool, StoreError> },
+    /// The background hashed some chunks.
+    Background(Result<HashedSome, StoreError>),
+    /// Chunks that lay in the destination were read; whether each matches its signed digest.
+    Proved(Result<Vec<(ChunkId, bool)>, StoreError>),
+    /// These chunks were made zeros, or could not be.
+    Zeroed { chunks: Vec<ChunkId>, outcome: Result<(), StoreError> },
     /// A group of files became final, or could not.
     Committed(Result<(), StoreError>),
     /// Everything is final and durable, or could not be made so.

@@ -98,6 +98,7 @@ impl Node {
 
     /// Signed batches came, on the control stream or with a chunk.
     pub(super) fn on_batches(&mut self, source: SourceId, batches: &[SignedBatch]) -> Result<(), NodeError> {
+        let mut proven = Vec::new();
         for batch in batches {
             let Some(content) = &mut self.content else { return Ok(()) };
             // A batch of somebody who has just left is as good as any: it was signed by a publisher.
@@ -110,9 +111,10 @@ impl Node {
             {
                 replica.add_batch(batch.as_bytes())?;
             }
+            proven.extend(outcome.iter().flat_map(|update| &update.proven));
             self.on_proof(source, outcome)?;
         }
-        self.prove();
+        self.on_proven(&proven);
         self.review_unproven()
     }
 

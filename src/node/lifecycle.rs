@@ -34,7 +34,7 @@ impl Node {
     pub(super) fn review(&mut self) -> Result<bool, NodeError> {
         let now = self.clock.now();
         self.review_unproven()?;
-        self.review_held();
+        self.review_found();
         if self.content.is_none() {
             return self.review_seek(now).map(|()| false);
         }

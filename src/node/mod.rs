@@ -32,6 +32,7 @@ mod start;
 mod tests;
 mod totals;
 mod upload;
+mod zero;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -253,7 +254,7 @@ impl Node {
     fn drive(&mut self) {
         while let Some(output) = self.content.as_mut().and_then(|content| content.swarm.poll()) {
             match output {
-                Output::Fetch { source, chunk, exact } => self.fetch(source, chunk, exact),
+                Output::Fetch { source, chunk, part: _, exact } => self.fetch(source, chunk, exact),
                 Output::Cancel { source, asked } => self.cancel(source, asked),
                 Output::Send { request, chunk, waiting } => self.send(request, chunk, waiting),
                 Output::Reject { request } => self.reject(request),
@@ -289,7 +290,8 @@ impl Node {
                 self.on_upload_ended(source, request, chunk, outcome)?;
             }
             Event::Background(outcome) => self.on_background(outcome)?,
-            Event::Proved { chunk, outcome } => self.on_proved(chunk, outcome)?,
+            Event::Proved(outcome) => self.on_proved(outcome)?,
+            Event::Zeroed { chunks, outcome } => self.on_zeroed(chunks, outcome)?,
             Event::Committed(outcome) => self.on_committed(outcome)?,
             Event::Finished(outcome) => self.on_finished(outcome)?,
             Event::ReadBack(outcome) => self.on_read_back(outcome)?,

@@ -19,13 +19,14 @@ use super::content::{Content, Tree};
 use super::error::NodeError;
 use super::event::Event;
 use super::prove::Found;
-use super::publish::hash_range;
 use super::report::Report;
+use super::zero::Zeros;
 use crate::bitfield::Bitfield;
-use crate::manifest::{Check, ContentId, Endorsement, Entries, Manifest, PROOF_KEYS_MAX, Proofs, SignedBatch};
+use crate::chunk::ChunkId;
+use crate::manifest::{ContentId, Endorsement, Entries, Manifest, PROOF_KEYS_MAX, Proofs, SignedBatch};
 use crate::net::{ObtainError, obtain};
 use crate::store::{Names, NewContent, Opened, Replica, StoreError, SymlinkPolicy};
-use crate::swarm::SourceId;
+use crate::swarm::{Input, SourceId};
 use crate::units::Bytes;
 use crate::wire::{Reason, Wants};
 
@@ -61,8 +62,9 @@ pub(super) struct Ready {
     proofs: Proofs,
     replica: Arc<Replica>,
     have: Bitfield,
-    /// Chunks that may be here too, once there are digests to compare them with.
+    /// Chunks that may be here too: to be compared with their digests.
     found: Bitfield,
+    zeros: Zeros,
 }
 
 impl Node {
@@ -133,7 +135,7 @@ impl Node {
         }
     }
 
-    /// Makes the destination ready: resumes what is there, re-hashes what it cannot vouch for.
+    /// Makes the destination ready: resumes what is there.
     fn prepare(&mut self, manifest: Arc<Manifest>) {
         let Some(opened) = self.opened.take() else { return };
         self.seek = Seek::Preparing;
@@ -155,7 +157,7 @@ impl Node {
 
     /// The destination is ready: the content begins.
     pub(super) fn on_ready(&mut self, outcome: Result<Ready, StoreError>) -> Result<(), NodeError> {
-        let Ready { manifest, mut proofs, replica, have, found } = outcome?;
+        let Ready { manifest, mut proofs, replica, have, mut found, zeros } = outcome?;
         // Nobody endorses twice, so those that came while the destination was made ready are taken now.
         for endorsement in std::mem::take(&mut self.endorsements) {
             let bytes = endorsement.to_bytes();
@@ -163,10 +165,21 @@ impl Node {
                 replica.add_endorsement(&bytes)?;
             }
         }
+        if self.copy.is_some() {
+            // Digests that are not known yet come of copying, so nothing can wait for them.
+            found
+                .clone()
+                .iter()
+                .filter(|chunk| !proofs.known().contains(*chunk))
+                .for_each(|chunk| _ = found.remove(chunk));
+        }
         let (config, seed) = (self.swarm_config(), self.rng.u64(..));
-        let mut content = Content::new(manifest, proofs, have, Tree::Replica(replica), config, seed);
+        let known: Vec<ChunkId> = proofs.known().iter().collect();
+        let mut content = Content::new(manifest, proofs, have, Tree::Replica(replica), config, seed, zeros);
+        content.swarm.handle(self.clock.now(), Input::Withheld { chunks: found.clone() });
         content.found = Found::new(found);
         self.adopt(content);
+        self.on_proven(&known);
         if let Some((source, press)) = self.copy.take() {
             self.copy_from(source, press);
         }
@@ -214,7 +227,7 @@ impl Node {
     }
 }
 
-/// Makes a destination ready for a content: checks links and space, resumes, proves what is on the disk. Blocks.
+/// Makes a destination ready for a content: checks links and space, resumes. Blocks.
 pub(super) fn make_ready(
     opened: Opened,
     manifest: Arc<Manifest>,
@@ -234,7 +247,7 @@ pub(super) fn make_ready(
         layout: manifest.layout(),
         header: &header,
         pages: &pages,
-        allocated: None,
+        allocated: manifest.header().allocated().map(Bytes),
     })?;
     let replica = Arc::new(begun.replica);
     for endorsement in endorsements {
@@ -247,22 +260,14 @@ pub(super) fn make_ready(
         // What does not hold is of no use, and what is missing is asked for again.
         let _ = proofs.insert_batch(&batch);
     }
-    let tree = Tree::Replica(Arc::clone(&replica));
-    let mut found = begun.unproven;
-    for chunk in found.clone().iter().filter(|chunk| proofs.known().contains(*chunk)) {
-        found.remove(chunk);
-        let digest = hash_range(|offset, buffer| tree.read_at(offset, buffer), manifest.layout().range(chunk));
-        if digest.is_ok_and(|digest| proofs.check(chunk, &digest) == Check::Proven) {
-            replica.confirm(chunk)?;
-        }
-    }
+    let (mut have, mut found) = (begun.have, begun.unproven);
     // A chunk whose proof is lost cannot be shown to others until it is proved again.
-    let mut have = replica.have();
     for chunk in have.clone().iter().filter(|chunk| !proofs.known().contains(*chunk)) {
         have.remove(chunk);
         found.insert(chunk);
     }
-    Ok(Ready { manifest, proofs, replica, have, found })
+    let zeros = Zeros::new(manifest.digest_kind(), manifest.layout());
+    Ok(Ready { manifest, proofs, replica, have, found, zeros })
 }
 
 /// Refuses a content with symlinks that lead outside it, as a publisher would.

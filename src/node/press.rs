@@ -82,21 +82,21 @@ impl Press {
         SignedBatch::sign_all(&self.key, self.content, &std::mem::take(&mut self.pending))
     }
 
-    /// Chunks for the background to hash next, in path order, about `bytes` bytes of them.
-    pub(super) fn next_unhashed(&mut self, bytes: u64) -> Vec<ChunkId> {
+    /// Chunks for the background to hash next, in path order, `most` at most.
+    pub(super) fn next_unhashed(&mut self, most: usize) -> Vec<ChunkId> {
         let mut chunks = Vec::new();
-        let mut len = 0;
-        while let Some(chunk) = self.layout.chunk(self.cursor) {
-            if len >= bytes {
-                break;
-            }
+        while let Some(chunk) = self.layout.chunk(self.cursor).filter(|_| chunks.len() < most) {
             self.cursor += 1;
             if self.own[chunk.as_usize()].is_none() {
-                len += self.layout.len(chunk);
                 chunks.push(chunk);
             }
         }
         chunks
+    }
+
+    /// The background did not come to `chunk`: it and what follows is yet to be hashed.
+    pub(super) fn left_off_at(&mut self, chunk: ChunkId) {
+        self.cursor = chunk.index();
     }
 
     /// Once, when every digest is signed: the same digests in as few batches as can be, and the root that closes the list.

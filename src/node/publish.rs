@@ -17,15 +17,18 @@ use super::event::Event;
 use super::press::{Changed, Press};
 use super::report::Report;
 use super::start::random;
+use super::zero::Zeros;
 use crate::bitfield::Bitfield;
-use crate::chunk::ChunkId;
-use crate::manifest::{DatasetKey, Digest, DigestKind, Endorsement, Manifest, Proofs};
+use crate::chunk::{ChunkId, Layout};
+use crate::manifest::{BATCH_ENTRIES_MAX, DatasetKey, Digest, DigestKind, Endorsement, Manifest, Proofs};
 use crate::store::{Published, StoreError, scan};
 use crate::swarm::{Input, Profile};
 use crate::wire::Message;
 
-/// Bytes that one background job hashes (8 MiB: 3 ms of one core, so that the loop sees its end soon).
+/// Bytes after which a background job ends (8 MiB: 3 ms of one core, so that the loop sees its end soon).
 const BACKGROUND_BYTES: u64 = 8 << 20;
+/// Chunks that one background job hashes at most (as many as fill a signed batch); holes cost it nothing.
+const BACKGROUND_CHUNKS: usize = BATCH_ENTRIES_MAX;
 /// Bytes that the background reads at once.
 const READ_LEN: u64 = 1 << 20;
 
@@ -36,6 +39,15 @@ pub(super) struct Walked {
     pub(super) proofs: Proofs,
     pub(super) source: Arc<Published>,
     pub(super) press: Press,
+    pub(super) zeros: Zeros,
+}
+
+/// What a background job did.
+#[derive(Debug)]
+pub(super) struct HashedSome {
+    digests: Vec<(ChunkId, Digest)>,
+    /// The first chunk that it did not come to.
+    left_off: Option<ChunkId>,
 }
 
 impl Node {
@@ -45,10 +57,12 @@ impl Node {
         let job = move || {
             let scan = scan(&src, symlinks)?;
             let skipped = scan.skipped;
-            let manifest = Manifest::publish(Arc::clone(&scan.entries), chunk_size.map(|size| size.0))?;
-            Ok::<_, NodeError>((manifest, Published::new(scan), skipped))
+            let manifest = Manifest::publish(Arc::clone(&scan.entries), chunk_size.map(|size| size.0))?
+                .with_allocated(scan.allocated.0);
+            let zeros = Zeros::new(manifest.digest_kind(), manifest.layout());
+            Ok::<_, NodeError>((manifest, Published::new(scan), skipped, zeros))
         };
-        let (manifest, source, skipped) = self.pool.run(job).await?;
+        let (manifest, source, skipped, zeros) = self.pool.run(job).await?;
         if skipped.special > 0 {
             let text = format!("{} special files (fifos, sockets, devices) are left out", skipped.special);
             self.reports.send(Report::Warning(text));
@@ -63,7 +77,7 @@ impl Node {
         let mut proofs = Proofs::new(manifest.id(), manifest.layout());
         proofs.endorse(endorsement).map_err(NodeError::Conflict)?;
         let press = Press::new(key, manifest.id(), manifest.layout());
-        Ok(Walked { manifest, proofs, source: Arc::new(source), press })
+        Ok(Walked { manifest, proofs, source: Arc::new(source), press, zeros })
     }
 
     /// Signs that `key` speaks for this content.
@@ -76,11 +90,12 @@ impl Node {
 
     /// Publishes what was walked.
     pub(super) fn publish(&mut self, walked: Walked) {
-        let Walked { manifest, proofs, source, press } = walked;
+        let Walked { manifest, proofs, source, press, zeros } = walked;
         let have = Bitfield::all(manifest.layout());
         let mut config = self.swarm_config();
         config.publisher = true;
-        let mut content = Content::new(manifest, proofs, have, Tree::Published(source), config, self.rng.u64(..));
+        let mut content =
+            Content::new(manifest, proofs, have, Tree::Published(source), config, self.rng.u64(..), zeros);
         content.press = Some(press);
         self.finished = true;
         // The walk was no idling.
@@ -109,33 +124,35 @@ impl Node {
         if content.local.is_some() {
             return;
         }
-        let chunks = press.next_unhashed(BACKGROUND_BYTES);
+        let chunks = press.next_unhashed(BACKGROUND_CHUNKS);
         if chunks.is_empty() {
             return;
         }
-        let (tree, layout) = (content.tree.clone(), content.manifest.layout());
+        let (tree, layout, zeros) = (content.tree.clone(), content.manifest.layout(), content.zeros);
         let (events, pool) = (self.events.clone(), self.pool.clone());
         self.events.spawn(async move {
-            let job = move || {
-                let hash = |chunk| {
-                    Ok((chunk, hash_range(|offset, buffer| tree.read_at(offset, buffer), layout.range(chunk))?))
-                };
-                chunks.into_iter().map(hash).collect()
-            };
+            let job = move || hash_some(&tree, layout, &zeros, &chunks);
             events.send(Event::Background(pool.run(job).await));
         });
     }
 
     /// The background hashed some chunks.
-    pub(super) fn on_background(
-        &mut self,
-        outcome: Result<Vec<(ChunkId, Digest)>, StoreError>,
-    ) -> Result<(), NodeError> {
-        for (chunk, digest) in outcome? {
-            self.on_digest(chunk, digest)?;
+    pub(super) fn on_background(&mut self, outcome: Result<HashedSome, StoreError>) -> Result<(), NodeError> {
+        let HashedSome { digests, left_off } = outcome?;
+        let now = self.clock.now();
+        let Some(content) = &mut self.content else { return Ok(()) };
+        let Some(press) = &mut content.press else { return Ok(()) };
+        if let Some(chunk) = left_off {
+            press.left_off_at(chunk);
+        }
+        for (chunk, digest) in digests {
+            if press.take(chunk, digest, now).is_err() {
+                return Err(NodeError::SourceChanged { path: content.path_of(chunk) });
+            }
         }
         self.hash_on();
-        Ok(())
+        // All at once, so that a thousand holes make one batch.
+        self.print()
     }
 
     /// A chunk of the source was read and hashed.
@@ -191,6 +208,24 @@ impl Node {
         }
         Ok(())
     }
+}
+
+/// Hashes these chunks until [`BACKGROUND_BYTES`] were read.
+fn hash_some(tree: &Tree, layout: Layout, zeros: &Zeros, chunks: &[ChunkId]) -> Result<HashedSome, StoreError> {
+    let (mut digests, mut read) = (Vec::with_capacity(chunks.len()), 0);
+    for chunk in chunks {
+        if read >= BACKGROUND_BYTES {
+            return Ok(HashedSome { digests, left_off: Some(*chunk) });
+        }
+        let digest = if tree.is_hole(layout, *chunk)? {
+            zeros.digest(*chunk)
+        } else {
+            read += layout.len(*chunk);
+            hash_range(|offset, buffer| tree.read_at(offset, buffer), layout.range(*chunk))?
+        };
+        digests.push((*chunk, digest));
+    }
+    Ok(HashedSome { digests, left_off: None })
 }
 
 /// The digest of a range of the content, read a megabyte at a time.

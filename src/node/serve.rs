@@ -80,6 +80,8 @@ impl Node {
             waiting,
             key: content.signs_uploads(),
             told: link.told.as_ref().is_some_and(|told| told.contains(chunk)),
+            signed: content.proofs.digest(chunk),
+            zero: content.zeros.digest(chunk),
         };
         let events = self.events.clone();
         self.events.spawn(async move {

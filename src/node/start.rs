@@ -119,7 +119,7 @@ impl Node {
             Task::Pull { dst } => self.open(dst).await?,
             Task::Copy { src, dst } => {
                 overlap(&src, &dst)?;
-                let Walked { manifest, proofs, source, press } = self.walk(src).await?;
+                let Walked { manifest, proofs, source, press, zeros: _ } = self.walk(src).await?;
                 self.open(dst).await?;
                 let mut endorsements: Vec<Endorsement> = proofs.endorsements().cloned().collect();
                 let mut batches = Vec::new();

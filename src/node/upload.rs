@@ -48,6 +48,10 @@ pub(super) struct Upload {
     pub(super) key: Option<Arc<DatasetKey>>,
     /// Whether the neighbour has the chunk's proof already.
     pub(super) told: bool,
+    /// The chunk's digest, as far as anybody signed one.
+    pub(super) signed: Option<Digest>,
+    /// What the chunk would digest to if it were all zeros.
+    pub(super) zero: Digest,
 }
 
 /// Why an upload did not end well.
@@ -72,6 +76,11 @@ impl Upload {
         let path = self.connection.stats().path;
         let most = if path.rtt < FAR { SEND_WINDOW_NEAR } else { SEND_WINDOW_FAR };
         self.connection.set_send_window((path.cwnd + path.cwnd / 4).clamp(SEND_WINDOW_MIN, most));
+        match self.zeros().await {
+            Ok(Some(digest)) => return self.send_zeros(digest).await,
+            Ok(None) => {}
+            Err(error) => return Err(self.failed(error)),
+        }
         let range = self.layout.range(self.chunk);
         let length = u32::try_from(range.end - range.start).expect("a chunk has at most 128 MiB");
         let chunk = self.chunk.index();
@@ -83,27 +92,30 @@ impl Upload {
             let len = (range.end - offset).min(SEGMENT);
             let (data, hashed) = match self.read(offset, len, hasher).await {
                 Ok(segment) => segment,
-                Err(error) => {
-                    // The neighbour must not take a chunk cut short for one that is over; the stream may be gone already.
-                    let _ = self.send.reset(VarInt::from_u32(StreamCode::Failed.code()));
-                    return Err(UploadError::Store(error));
-                }
+                Err(error) => return Err(self.failed(error)),
             };
             hasher = hashed;
             self.send.write_chunk(data).await?;
             offset += len;
         }
         let digest = hasher.map(Hasher::finish);
-        let proof = match (&self.key, digest) {
-            (Some(key), Some(digest)) if !self.told => {
-                Some(SignedBatch::sign(key, self.content, &[(self.chunk, digest)]))
-            }
-            _ => None,
-        };
+        let proof = self.proof(digest);
         frames::write(&mut self.send, &Trailer { proof, waiting: self.waiting }).await?;
         // Fails only on a stream that was stopped; the caller sees that when it waits for the acknowledgement.
         let _ = self.send.finish();
         Ok((digest, self.send))
+    }
+
+    /// What the neighbour has to be shown beside the chunk.
+    pub(super) fn proof(&self, digest: Option<Digest>) -> Option<SignedBatch> {
+        let key = self.key.as_ref().filter(|_| !self.told)?;
+        Some(SignedBatch::sign(key, self.content, &[(self.chunk, digest?)]))
+    }
+
+    /// The neighbour must not take a chunk cut short for one that is over; the stream may be gone already.
+    fn failed(&mut self, error: StoreError) -> UploadError {
+        let _ = self.send.reset(VarInt::from_u32(StreamCode::Failed.code()));
+        UploadError::Store(error)
     }
 
     /// Reads and hashes one segment on the pool.

@@ -11,10 +11,10 @@ use std::rc::Rc;
 use crate::bitfield::Bitfield;
 use crate::chunk::ChunkId;
 use crate::sim::link::{request_id, request_key};
-use crate::sim::queue::{Event, Key};
-use crate::sim::transfer::Serving;
+use crate::sim::queue::{Event, Key, Verdict};
+use crate::sim::transfer::{Assembly, Runs, Serving};
 use crate::sim::world::World;
-use crate::swarm::{Input, Outcome, Output, SourceId};
+use crate::swarm::{Input, Outcome, Output, Part, SourceId};
 
 /// Bytes of a request: stream, content, chunk, ranges.
 const REQUEST_BYTES: u64 = 12;
@@ -51,9 +51,10 @@ impl World<'_> {
         let now = self.queue.now();
         let arrival = now + self.delay();
         match output {
-            Output::Fetch { source: SourceId(connection), chunk, exact } => {
+            Output::Fetch { source: SourceId(connection), chunk, part, exact } => {
                 let side = self.side(connection, host);
-                let key = self.transfers.begin(connection, side, chunk, exact);
+                let (runs, exact) = self.runs_to_ask(host, chunk, part, exact);
+                let key = self.transfers.begin(connection, side, chunk, exact, runs);
                 self.connections[connection as usize].asking[usize::from(side)].push((chunk, key));
                 self.control += REQUEST_BYTES;
                 self.queue.push(arrival, Event::Request { key });
@@ -62,6 +63,9 @@ impl World<'_> {
                 let side = usize::from(self.side(connection, host));
                 let asking = &self.connections[connection as usize].asking[side];
                 let Some(key) = asking.iter().find(|(chunk, _)| *chunk == asked).map(|(_, key)| *key) else { return };
+                if let Some(transfer) = self.transfers.find(key) {
+                    transfer.cancelled = true;
+                }
                 self.control += FRAME_BYTES;
                 self.queue.push(now, Event::Refuse { key });
                 self.queue.push(arrival, Event::Withdraw { key });
@@ -94,7 +98,11 @@ impl World<'_> {
 
     fn send(&mut self, host: usize, key: Key, chunk: ChunkId, waiting: u32) {
         let now = self.queue.now();
+        let all = Runs::all(self.runs_of(chunk));
         let transfer = self.transfers.find(key).expect("what is answered was asked");
+        if chunk != transfer.asked {
+            transfer.runs = all;
+        }
         (transfer.chunk, transfer.waiting, transfer.serving) = (chunk, waiting, Serving::Sending);
         self.control += ANSWER_BYTES;
         if self.scenario.hosts[host].publisher {
@@ -157,23 +165,44 @@ impl World<'_> {
         }
     }
 
-    pub(super) fn on_arriving(&mut self, key: Key) {
-        if let Some((host, connection, asked, chunk)) = self.client_of(key) {
-            self.tell(host, Input::Arriving { source: SourceId(connection), asked, chunk });
+    /// What `part` of `chunk` means now, and whether another chunk would not do.
+    fn runs_to_ask(&mut self, host: usize, chunk: ChunkId, part: Part, exact: bool) -> (Runs, bool) {
+        let count = self.runs_of(chunk);
+        let assembly = self.hosts[host].links.assemblies.entry(chunk).or_default();
+        if part == Part::Alone {
+            *assembly = Assembly::default();
         }
+        let runs = assembly.missing(count, part == Part::RestFromEnd);
+        (runs, exact || runs != Runs::all(count))
     }
 
-    pub(super) fn on_fetched(&mut self, key: Key) {
+    /// A packet run came: the chunk begins to arrive, or is whole.
+    pub(super) fn on_run(&mut self, key: Key, run: u32) {
         let Some((host, connection, asked, chunk)) = self.client_of(key) else { return };
-        let Some(transfer) = self.transfers.find(key) else { return };
-        let (waiting, sender) = (transfer.waiting, 1 - usize::from(transfer.client));
-        let good = !self.scenario.hosts[self.connections[connection as usize].ends[sender]].lies;
+        let source = SourceId(connection);
+        if self.transfers.find(key).is_some_and(|t| !std::mem::replace(&mut t.arriving, true)) {
+            self.tell(host, Input::Arriving { source, asked, chunk });
+        }
+        let Some(waiting) = self.transfers.find(key).filter(|t| !t.cancelled).map(|t| t.waiting) else { return };
+        let (bad, count) = (self.corrupts(key), self.runs_of(chunk));
+        let assembly = self.hosts[host].links.assemblies.entry(chunk).or_default();
+        let Some(verdict) = assembly.add(run, connection, bad, count) else { return };
+        self.hosts[host].links.assemblies.remove(&chunk);
         self.end_client(key);
         let written = self.queue.now() + self.scenario.verify.time(self.layout.len(chunk));
         let at = self.proved[chunk.as_usize()].map_or(written, |proved| proved.max(written));
         let life = self.hosts[host].life;
-        self.queue.push(at, Event::Verified { host, life, connection, chunk, good });
-        self.tell(host, Input::Fetched { source: SourceId(connection), asked, chunk, waiting });
+        self.queue.push(at, Event::Verified { host, life, connection, chunk, verdict });
+        self.tell(host, Input::Fetched { source, asked, chunk, waiting });
+    }
+
+    /// Whether the server of a transfer sends bad bytes.
+    fn corrupts(&mut self, key: Key) -> bool {
+        let sender = self.transfers.find(key).map(|t| (t.connection, 1 - usize::from(t.client)));
+        sender.is_some_and(|(connection, side)| {
+            let host = self.connections[connection as usize].ends[side];
+            self.scenario.hosts[host].lies
+        })
     }
 
     pub(super) fn on_acknowledged(&mut self, key: Key) {
@@ -184,12 +213,17 @@ impl World<'_> {
         self.tell(host, Input::Sent { request: request_id(key), outcome: Outcome::Delivered });
     }
 
-    pub(super) fn on_verified(&mut self, host: usize, life: u32, connection: u32, chunk: ChunkId, good: bool) {
+    pub(super) fn on_verified(&mut self, host: usize, life: u32, connection: u32, chunk: ChunkId, verdict: Verdict) {
         if self.hosts[host].life != life || self.hosts[host].swarm.is_none() {
             return; // it died meanwhile
         }
         let source = SourceId(connection);
-        self.tell(host, if good { Input::Verified { source, chunk } } else { Input::Corrupt { source, chunk } });
+        let input = match verdict {
+            Verdict::Good => Input::Verified { source, chunk },
+            Verdict::Bad => Input::Corrupt { source, chunk },
+            Verdict::Mixed => Input::Mixed { chunk },
+        };
+        self.tell(host, input);
     }
 
     /// The client of a transfer with its connection, what it asked for and what comes, while it still waits.

@@ -6,13 +6,16 @@
 //!
 //! Invariant: an uplink is busy or has nothing that may be sent now; in the second case `ready` says when it may.
 //!
+//! A run is the least that arrives: the ends of a chunk that two senders bring meet between two runs.
+//!
 //! Not here: unequal delays. Runs join the downlink's queue in the order in which they left, which is the order of arrival only while
 //! all delays are equal.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
+use crate::chunk::ChunkId;
 use crate::sim::queue::{Event, Key};
-use crate::sim::transfer::Serving;
+use crate::sim::transfer::{Assembly, Serving};
 use crate::sim::world::World;
 use crate::swarm::{Input, RequestId};
 use crate::units::Time;
@@ -33,6 +36,8 @@ pub(super) struct Links {
     ready: Option<Time>,
     /// When the downlink has taken in everything that came.
     pub(super) down_free: Time,
+    /// Chunks of which something came.
+    pub(super) assemblies: BTreeMap<ChunkId, Assembly>,
 }
 
 impl Links {
@@ -42,12 +47,29 @@ impl Links {
 
     pub(super) fn clear(&mut self) {
         self.turns.clear();
+        self.assemblies.clear();
     }
 }
 
 impl World<'_> {
     pub(super) fn run_length(&self) -> u64 {
         (self.scenario.chunk.0 / RUNS_PER_CHUNK).max(RUN_MIN)
+    }
+
+    /// Runs that `chunk` is sent in.
+    pub(super) fn runs_of(&self, chunk: ChunkId) -> u32 {
+        u32::try_from(self.layout.len(chunk).div_ceil(self.run_length())).expect("few runs to a chunk")
+    }
+
+    /// The run that a transfer sends next with its length, or `None` when all have left.
+    fn next_run(&mut self, key: Key) -> Option<(u32, u64)> {
+        let length = self.run_length();
+        let transfer = self.transfers.find(key)?;
+        // All but the last run of a chunk have the same length, so this counts them whatever their order.
+        let sent = u32::try_from(transfer.left.div_ceil(length)).expect("few runs to a chunk");
+        let run = (sent < transfer.runs.len()).then(|| transfer.runs.nth(sent))?;
+        let total = self.layout.len(transfer.chunk);
+        Some((run, length.min(total - u64::from(run) * length)))
     }
 
     /// Runs of one transfer that may be unacknowledged.
@@ -60,7 +82,6 @@ impl World<'_> {
     pub(super) fn pump(&mut self, host: usize) {
         let now = self.queue.now();
         let window = self.window(host);
-        let run = self.run_length();
         if self.hosts[host].links.busy {
             return;
         }
@@ -73,7 +94,7 @@ impl World<'_> {
                 _ => Time::ZERO,
             };
             if free_at <= now {
-                let bytes = run.min(self.layout.len(transfer.chunk) - transfer.left);
+                let (_, bytes) = self.next_run(key).expect("what has its turn has something to send");
                 self.hosts[host].links.busy = true;
                 self.queue.push(now + self.scenario.hosts[host].up.time(bytes), Event::Left { host, key });
                 return;
@@ -101,16 +122,17 @@ impl World<'_> {
     pub(super) fn on_left(&mut self, host: usize, key: Key) {
         self.hosts[host].links.busy = false;
         let now = self.queue.now();
-        let (run, window, delay) = (self.run_length(), self.window(host), self.delay());
-        let Some(transfer) = self.transfers.find(key).filter(|t| t.serving == Serving::Sending) else {
+        let (window, delay) = (self.window(host), self.delay());
+        let next = self.next_run(key);
+        let Some((transfer, (run, bytes))) =
+            self.transfers.find(key).filter(|t| t.serving == Serving::Sending).zip(next)
+        else {
             self.pump(host);
             return;
         };
-        let total = self.layout.len(transfer.chunk);
-        let bytes = run.min(total - transfer.left);
-        let first = transfer.left == 0;
         transfer.left += bytes;
-        let last = transfer.left == total;
+        let last = self.next_run(key).is_none();
+        let transfer = self.transfers.find(key).expect("it was found above");
         let receiver = self.connections[transfer.connection as usize].ends[usize::from(transfer.client)];
         let taken = if self.hosts[receiver].swarm.is_some() {
             let free = &mut self.hosts[receiver].links.down_free;
@@ -124,11 +146,8 @@ impl World<'_> {
         }
         transfer.acknowledged.push_back(if taken == NEVER { NEVER } else { taken + delay });
         if taken < NEVER {
-            if first {
-                self.queue.push(taken, Event::Arriving { key });
-            }
+            self.queue.push(taken, Event::Run { key, run });
             if last {
-                self.queue.push(taken, Event::Fetched { key });
                 self.queue.push(taken + delay, Event::Acknowledged { key });
             }
         }

@@ -22,6 +22,16 @@ pub(super) struct Key {
     pub(super) serial: u32,
 }
 
+/// What the digest says of a chunk that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Good,
+    /// Bad, and from one sender.
+    Bad,
+    /// Bad, and from several.
+    Mixed,
+}
+
 /// Something that happens at a moment. A `side` is one end of a connection.
 #[derive(Clone, Debug)]
 pub(super) enum Event {
@@ -70,11 +80,10 @@ pub(super) enum Event {
     Ready {
         host: usize,
     },
-    Arriving {
+    /// The client has taken in this packet run of the chunk.
+    Run {
         key: Key,
-    },
-    Fetched {
-        key: Key,
+        run: u32,
     },
     /// The acknowledgement of the last byte reaches the server.
     Acknowledged {
@@ -85,7 +94,7 @@ pub(super) enum Event {
         life: u32,
         connection: u32,
         chunk: ChunkId,
-        good: bool,
+        verdict: Verdict,
     },
 }
 
@@ -109,8 +118,7 @@ impl Event {
             Self::Refuse { key: k } => (9, key(k)),
             Self::Left { key: k, .. } => (10, key(k)),
             Self::Ready { host } => (11, *host as u64),
-            Self::Arriving { key: k } => (12, key(k)),
-            Self::Fetched { key: k } => (13, key(k)),
+            Self::Run { key: k, run } => (12 | u64::from(*run) << 8, key(k)),
             Self::Acknowledged { key: k } => (14, key(k)),
             Self::Verified { host, chunk, .. } => (15 | (*host as u64) << 8, u64::from(chunk.index())),
         }

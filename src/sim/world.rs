@@ -132,11 +132,10 @@ impl<'a> World<'a> {
             Event::Refuse { key } => self.on_refuse(key),
             Event::Left { host, key } => self.on_left(host, key),
             Event::Ready { host } => self.on_ready(host),
-            Event::Arriving { key } => self.on_arriving(key),
-            Event::Fetched { key } => self.on_fetched(key),
+            Event::Run { key, run } => self.on_run(key, run),
             Event::Acknowledged { key } => self.on_acknowledged(key),
-            Event::Verified { host, life, connection, chunk, good } => {
-                self.on_verified(host, life, connection, chunk, good);
+            Event::Verified { host, life, connection, chunk, verdict } => {
+                self.on_verified(host, life, connection, chunk, verdict);
             }
         }
     }

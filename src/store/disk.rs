@@ -4,7 +4,7 @@
 //! was asked or be interrupted; these do all or say why not.
 //!
 //! Invariant: after a successful write the range reads back as the data, whatever lay there before; zeros leave a hole
-//! where one is, and make one over whole aligned windows.
+//! where one is, and make one over whole aligned windows of old data.
 //!
 //! Not here: making anything durable (`replica/commit`).
 
@@ -12,13 +12,22 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{FallocateFlags, SeekFrom, fallocate, seek};
+use rustix::fs::{FallocateFlags, SeekFrom, fallocate, fstat, seek};
 use rustix::io::{Errno, pread, pwrite, retry_on_intr};
 
-/// Zeros are looked for in windows of this many bytes, aligned in the file, and holes are made of whole ones only: the
-/// unit of allocation of the common file systems is 4 KiB to 64 KiB, so a smaller hole would save nothing on some of them
-/// and fragment the file on all.
-pub(super) const HOLE_UNIT: u64 = 64 << 10;
+use super::stamp;
+
+/// Zeros are looked for in windows of this many bytes, aligned in the file: the unit of allocation of the common file
+/// systems, so that a fresh file occupies what its source does.
+const HOLE_UNIT: u64 = 4 << 10;
+
+/// Holes are made in old data of whole aligned windows of this many bytes only: the unit of allocation of file systems
+/// goes up to 64 KiB, so a smaller hole would save nothing on some of them and fragment the file on all.
+const PUNCH_UNIT: u64 = 64 << 10;
+
+/// Zeros to write, and as many bytes as are compared at a time: large enough that the calls cost little beside the
+/// copying, small enough for any thread's cache.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Fills `buf` from `offset`; the file being shorter is `UnexpectedEof`.
 pub(super) fn read_exact_at(file: impl AsFd, mut offset: u64, mut buf: &mut [u8]) -> io::Result<()> {
@@ -55,7 +64,7 @@ pub(super) fn write_sparse_at(file: impl AsFd, offset: u64, data: &[u8]) -> io::
         let (zero, len) = run(offset + done as u64, &data[done..]);
         let part = &data[done..done + len];
         if zero {
-            write_zeros(file, offset + done as u64, part)?;
+            write_zeros_at(file, offset + done as u64, len as u64)?;
         } else {
             write_all_at(file, offset + done as u64, part)?;
         }
@@ -66,8 +75,7 @@ pub(super) fn write_sparse_at(file: impl AsFd, offset: u64, data: &[u8]) -> io::
 
 /// Whether the bytes equal what lies at `offset` of the file; a shorter file is different.
 pub(super) fn equals_at(file: impl AsFd, offset: u64, data: &[u8]) -> io::Result<bool> {
-    // Large enough that the calls cost little beside the copying, small enough for any thread's cache.
-    let mut buf = [0; 64 << 10];
+    let mut buf = ZEROS;
     for (i, part) in data.chunks(buf.len()).enumerate() {
         let at = offset + (i * buf.len()) as u64;
         match read_exact_at(&file, at, &mut buf[..part.len()]) {
@@ -87,7 +95,7 @@ fn run(offset: u64, data: &[u8]) -> (bool, usize) {
     let mut zero = None;
     while len < data.len() {
         let at = offset + len as u64;
-        let to_edge = usize::try_from(HOLE_UNIT - at % HOLE_UNIT).expect("at most 64 KiB");
+        let to_edge = usize::try_from(HOLE_UNIT - at % HOLE_UNIT).expect("at most 4 KiB");
         let window = to_edge.min(data.len() - len);
         let is_zero = is_zero(&data[len..len + window]);
         if *zero.get_or_insert(is_zero) != is_zero {
@@ -104,22 +112,46 @@ fn is_zero(data: &[u8]) -> bool {
     data.first().is_none_or(|first| *first == 0) && data.get(1..).is_none_or(|rest| *rest == data[..rest.len()])
 }
 
-/// Makes the range read as zeros. Where a hole is nothing is done; what was data becomes holes in whole windows.
-fn write_zeros(file: BorrowedFd<'_>, offset: u64, zeros: &[u8]) -> io::Result<()> {
-    let (end, mut at) = (offset + zeros.len() as u64, offset);
-    let part = |from: u64, to: u64| &zeros[..usize::try_from(to - from).expect("within a buffer")];
+/// Makes `len` bytes from `offset`, within the file's length, read as zeros. Where a hole is nothing is done; what was
+/// data becomes holes in whole windows.
+pub(super) fn write_zeros_at(file: impl AsFd, offset: u64, len: u64) -> io::Result<()> {
+    let (file, end, mut at) = (file.as_fd(), offset + len, offset);
     while let Some(data) = next_data(file, at, end) {
-        let (first, last) = (data.start.next_multiple_of(HOLE_UNIT), data.end / HOLE_UNIT * HOLE_UNIT);
+        let (first, last) = (data.start.next_multiple_of(PUNCH_UNIT), data.end / PUNCH_UNIT * PUNCH_UNIT);
         if first < last {
-            write_all_at(file, data.start, part(data.start, first))?;
-            punch(file, first, part(first, last))?;
-            write_all_at(file, last, part(last, data.end))?;
+            fill_zeros(file, data.start..first)?;
+            punch(file, first..last)?;
+            fill_zeros(file, last..data.end)?;
         } else {
-            write_all_at(file, data.start, part(data.start, data.end))?;
+            fill_zeros(file, data.clone())?;
         }
         at = data.end;
     }
     Ok(())
+}
+
+/// Whether the range, within the file's length, is a hole through and through; false where a file system does not tell.
+pub(super) fn is_hole(file: impl AsFd, range: &Range<u64>) -> bool {
+    next_data(file.as_fd(), range.start, range.end).is_none()
+}
+
+/// Whether the range is there and all zeros; what is a hole is not read.
+pub(super) fn is_zero_at(file: impl AsFd, range: &Range<u64>) -> io::Result<bool> {
+    let (file, mut at) = (file.as_fd(), range.start);
+    if stamp::size(&fstat(file)?) < range.end {
+        return Ok(false);
+    }
+    while let Some(data) = next_data(file, at, range.end) {
+        at = data.start;
+        while at < data.end {
+            let part = zeros(data.end - at);
+            if !equals_at(file, at, part)? {
+                return Ok(false);
+            }
+            at += part.len() as u64;
+        }
+    }
+    Ok(true)
 }
 
 /// The next range at or after `at` that is no hole; what a file system does not tell counts as data.
@@ -136,13 +168,29 @@ fn next_data(file: BorrowedFd<'_>, at: u64, end: u64) -> Option<Range<u64>> {
 }
 
 /// Makes a hole; file systems that have none get the zeros.
-fn punch(file: BorrowedFd<'_>, offset: u64, zeros: &[u8]) -> io::Result<()> {
+fn punch(file: BorrowedFd<'_>, range: Range<u64>) -> io::Result<()> {
     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    match retry_on_intr(|| fallocate(file, flags, offset, zeros.len() as u64)) {
+    match retry_on_intr(|| fallocate(file, flags, range.start, range.end - range.start)) {
         Ok(()) => Ok(()),
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_all_at(file, offset, zeros),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => fill_zeros(file, range),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Writes zeros as any other data.
+fn fill_zeros(file: BorrowedFd<'_>, range: Range<u64>) -> io::Result<()> {
+    let mut at = range.start;
+    while at < range.end {
+        let part = zeros(range.end - at);
+        write_all_at(file, at, part)?;
+        at += part.len() as u64;
+    }
+    Ok(())
+}
+
+/// `len` zeros, or as many as there are at a time.
+fn zeros(len: u64) -> &'static [u8] {
+    &ZEROS[..usize::try_from(len).map_or(ZEROS.len(), |len| len.min(ZEROS.len()))]
 }
 
 #[cfg(test)]
@@ -196,9 +244,39 @@ mod tests {
         write_all_at(&file, 0, &[1; 4 << 16]).unwrap();
         write_sparse_at(&file, 1, &[0; (3 << 16) - 2]).unwrap();
         let data = |at, end| next_data(file.as_fd(), at, end);
-        assert_eq!((data(0, 4 << 16), data(HOLE_UNIT, 4 << 16)), (Some(0..1 << 16), Some(2 << 16..4 << 16)));
+        assert_eq!((data(0, 4 << 16), data(PUNCH_UNIT, 4 << 16)), (Some(0..1 << 16), Some(2 << 16..4 << 16)));
         assert!(equals_at(&file, 1, &[0; (3 << 16) - 2]).unwrap());
         assert!(equals_at(&file, (3 << 16) - 1, &[1; (1 << 16) + 1]).unwrap());
+    }
+
+    #[test]
+    fn a_fresh_file_occupies_what_its_source_does() {
+        let [source, copy] = [0, 1].map(|_| tempfile::tempfile().unwrap());
+        let mut data = vec![0; 1 << 20];
+        for at in [5_000, 70_001, 300_000, (1 << 20) - 1] {
+            data[at] = 1;
+            write_all_at(&source, at as u64, &[1]).unwrap();
+        }
+        copy.set_len(1 << 20).unwrap();
+        // In parts, as chunks that begin and end anywhere in a file bring it.
+        for (i, part) in data.chunks(10_007).enumerate() {
+            write_sparse_at(&copy, (i * 10_007) as u64, part).unwrap();
+        }
+        assert!(equals_at(&copy, 0, &data).unwrap());
+        assert_eq!(copy.metadata().unwrap().blocks(), source.metadata().unwrap().blocks());
+    }
+
+    #[test]
+    fn zeros_are_told_from_data_and_from_what_is_not_there() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 20).unwrap();
+        write_all_at(&file, 1 << 17, &vec![0; 1 << 17]).unwrap();
+        write_all_at(&file, 1 << 19, &[7]).unwrap();
+        assert!(is_hole(&file, &(0..1 << 17)));
+        assert!(!is_hole(&file, &((1 << 17)..(1 << 18))));
+        assert!(is_zero_at(&file, &(0..1 << 19)).unwrap());
+        assert!(!is_zero_at(&file, &(0..(1 << 19) + 1)).unwrap());
+        assert!(!is_zero_at(&file, &((1 << 19) + 1..(1 << 20) + 1)).unwrap());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //!
 //! Not here: noticing changes that nobody reads past; [`Published::verify_unchanged`] asks for those.
 
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,6 +72,25 @@ impl Published {
             }
         }
         Ok(())
+    }
+
+    /// Whether a range of the content lies in holes of its files and nowhere else: then it is zeros and need not be read.
+    ///
+    /// # Errors
+    /// As [`Published::read_at`].
+    ///
+    /// # Panics
+    /// As [`Published::read_at`].
+    pub fn is_hole(&self, range: &Range<u64>) -> Result<bool, StoreError> {
+        let len = usize::try_from(range.end - range.start).expect("a chunk fits memory");
+        for span in spans(&self.entries, range.start, len) {
+            let file = self.file(span.entry)?;
+            if !disk::is_hole(&file, &(span.offset..span.offset + span.within.len() as u64)) {
+                return Ok(false);
+            }
+            self.check(span.entry, &file)?;
+        }
+        Ok(true)
     }
 
     /// Compares every entry with what the scan found. Costs about as much as the scan; folders tell of added and
@@ -208,6 +228,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_hole_is_known_without_reading_and_a_file_that_changed_is_none() {
+        let tmp = tree();
+        let hole = fs::File::create(tmp.path().join("hole")).unwrap();
+        hole.set_len(1 << 20).unwrap();
+        let published = publish(tmp.path());
+        // After "first" come the hole and "second".
+        assert!(published.is_hole(&(5..5 + (1 << 20))).unwrap());
+        assert!(!published.is_hole(&(4..100)).unwrap());
+        assert!(!published.is_hole(&(5..6 + (1 << 20))).unwrap());
+        hole.set_len((1 << 20) - 1).unwrap();
+        assert!(matches!(published.is_hole(&(5..100)), Err(StoreError::SourceChanged { .. })));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! One bad chunk may come from a bad disk, two hardly by chance; a source that refuses what it claims to hold is confused or
 //! lies, and either way only wastes round trips. Nobody is judged for being slow: order and hedging take care of that.
 //!
-//! Invariant: only the sole sender of a chunk is blamed for it (the owner says `Refused` when several contributed).
+//! Invariant: only the sole sender of a chunk is blamed for it; when several contributed (`Mixed`), it is fetched again from one at
+//! a time, so that the next time there is a sole sender.
 //!
 //! Not here: identities. A source that comes back under a new id starts anew here; the owner remembers whom it banned.
 
@@ -27,6 +28,15 @@ impl Swarm {
             // It is about to be dropped; what it claims to hold must not count as a copy until then.
             self.distrust(id);
             self.outputs.push_back(Output::Ban { source: id });
+        }
+    }
+
+    pub(super) fn on_mixed(&mut self, chunk: ChunkId) {
+        self.tally.mixed += 1;
+        self.board.end_verifying(chunk);
+        if !self.board.have().contains(chunk) {
+            self.cancel_all(chunk);
+            self.board.set_alone(chunk);
         }
     }
 

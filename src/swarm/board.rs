@@ -5,7 +5,8 @@
 //! neighbour.
 //!
 //! Invariant: for every source, `gain` is the number of chunks that we hold and it does not, `want` of those that it holds and
-//! that are not taken; `taken` is what we hold, verify, or have claimed by a request; `copies` counts the spreading sources.
+//! that are not taken; `taken` is what we hold, withhold, verify, or have claimed by a request; `copies` counts the spreading sources.
+//! Nothing is both held and withheld.
 //!
 //! Not here: choices. Every method records a fact.
 
@@ -23,9 +24,13 @@ pub(super) struct Board {
     layout: Layout,
     have: Bitfield,
     taken: Bitfield,
+    /// What may be here already.
+    withheld: Bitfield,
     claims: Vec<u16>,
     verifying: Vec<u16>,
     copies: Vec<u16>,
+    /// Chunks that several sources got wrong together: from now on each is fetched from one source at a time.
+    alone: Bitfield,
     sources: BTreeMap<SourceId, Source>,
 }
 
@@ -36,10 +41,12 @@ impl Board {
         Self {
             layout,
             taken: have.clone(),
+            withheld: Bitfield::none(layout),
             have,
             claims: vec![0; count],
             verifying: vec![0; count],
             copies: vec![0; count],
+            alone: Bitfield::none(layout),
             sources: BTreeMap::new(),
         }
     }
@@ -54,6 +61,20 @@ impl Board {
 
     pub(super) const fn taken(&self) -> &Bitfield {
         &self.taken
+    }
+
+    pub(super) const fn withheld(&self) -> &Bitfield {
+        &self.withheld
+    }
+
+    /// Whether `chunk` is fetched from one source at a time.
+    pub(super) fn is_alone(&self, chunk: ChunkId) -> bool {
+        self.alone.contains(chunk)
+    }
+
+    /// Records that `chunk` is to be fetched from one source at a time, until we hold it.
+    pub(super) fn set_alone(&mut self, chunk: ChunkId) {
+        self.alone.insert(chunk);
     }
 
     pub(super) fn is_verifying(&self, chunk: ChunkId) -> bool {
@@ -178,9 +199,25 @@ impl Board {
         if !self.have.insert(chunk) {
             return false;
         }
+        self.withheld.remove(chunk);
+        self.alone.remove(chunk);
         self.sources.values_mut().for_each(|s| s.gain += u32::from(!s.known.contains(chunk)));
         self.refresh(chunk);
         true
+    }
+
+    /// Records that these may be here; what is held already is.
+    pub(super) fn withhold(&mut self, chunks: &Bitfield) {
+        for chunk in chunks.iter().filter(|chunk| !self.have.contains(*chunk)).collect::<Vec<_>>() {
+            self.withheld.insert(chunk);
+            self.refresh(chunk);
+        }
+    }
+
+    /// Records that this one is not here, or not known to be.
+    pub(super) fn release(&mut self, chunk: ChunkId) {
+        self.withheld.remove(chunk);
+        self.refresh(chunk);
     }
 
     /// Records that we do not hold `chunk` any more; false when we did not.
@@ -204,7 +241,7 @@ impl Board {
     }
 
     fn is_taken(&self, chunk: ChunkId) -> bool {
-        self.have.contains(chunk) || self.is_verifying(chunk) || self.claims(chunk) > 0
+        self.have.contains(chunk) || self.withheld.contains(chunk) || self.is_verifying(chunk) || self.claims(chunk) > 0
     }
 
     fn refresh(&mut self, chunk: ChunkId) {
@@ -233,6 +270,8 @@ impl Board {
             assert!(asked.windows(2).all(|two| two[0] != two[1]), "one request per source and asked chunk");
         }
         assert!(self.claims.iter().all(|claims| *claims <= SOURCES_PER_CHUNK), "few requests claim one chunk");
+        assert!(self.withheld.iter().all(|chunk| !self.have.contains(chunk)), "what is held is not withheld");
+        assert!(self.alone.iter().all(|c| self.claims(c) <= 1), "what is fetched alone has one claim");
         assert_eq!(claims, self.claims, "claims are those of the requests");
         assert_eq!(copies, self.copies, "copies are those of the neighbours");
         assert!(

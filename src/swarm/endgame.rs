@@ -11,7 +11,7 @@
 
 use crate::chunk::ChunkId;
 use crate::swarm::Swarm;
-use crate::swarm::event::SourceId;
+use crate::swarm::event::{Part, SourceId};
 use crate::units::Time;
 
 /// Sources asked for one chunk at a time: one more bounds the waste at one chunk per late chunk.
@@ -20,7 +20,8 @@ pub(super) const SOURCES_PER_CHUNK: u16 = 2;
 impl Swarm {
     /// Gives idle sources a second request each, once nothing is left to be asked for the first time.
     pub(super) fn fill_twice(&mut self, now: Time) {
-        if !self.board.taken().is_full() || self.complete {
+        // While chunks are withheld nobody knows whether these are the last.
+        if !self.board.taken().is_full() || !self.board.withheld().is_empty() || self.complete {
             return;
         }
         let idle: Vec<SourceId> = (self.board.sources().iter())
@@ -29,7 +30,7 @@ impl Swarm {
             .collect();
         for id in idle {
             if let Some(chunk) = self.latest_chunk(id) {
-                self.fetch(now, id, chunk, true);
+                self.fetch(now, id, chunk, Part::RestFromEnd, true);
             }
         }
     }
@@ -42,6 +43,7 @@ impl Swarm {
             f.claims
                 && known.contains(f.chunk)
                 && self.board.claims(f.chunk) < SOURCES_PER_CHUNK
+                && !self.board.is_alone(f.chunk)
                 && !self.board.is_verifying(f.chunk)
         });
         candidates.min_by_key(|f| (f.arriving, f.since, f.chunk)).map(|f| f.chunk)

@@ -7,7 +7,7 @@
 //! `Requested` → `Send` → (`Written`) → `Sent`.
 //!
 //! Invariant: every `Fetch` ends in exactly one of `Fetched` or `Refused` (or with its source in `Left`), every `Fetched` in
-//! exactly one of `Verified` or `Corrupt`, and every `Requested` in exactly one `Send` + `Sent`, one `Reject`, or `Withdrawn`.
+//! exactly one of `Verified`, `Corrupt` or `Mixed`, and every `Requested` in exactly one `Send` + `Sent`, one `Reject`, or `Withdrawn`.
 //!
 //! Not here: addresses, certificates, digests, bytes. The swarm decides who gives what to whom, and when.
 
@@ -44,6 +44,17 @@ pub enum Outcome {
     Delivered,
     /// The other side stopped it, or the stream broke: the chunk has not left.
     Aborted,
+}
+
+/// Which bytes of a chunk to ask a source for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What has not come yet, from the front.
+    Rest,
+    /// What has not come yet, from the end: another source is bringing it from the front.
+    RestFromEnd,
+    /// All of it from this source, and nothing that others brought: several together have brought something wrong.
+    Alone,
 }
 
 /// Something that happened.
@@ -145,8 +156,25 @@ pub enum Input {
         /// The chunk.
         chunk: ChunkId,
     },
+    /// `chunk`, to which several sources contributed, does not match its signed digest; it was thrown away, and nobody can be
+    /// blamed.
+    Mixed {
+        /// The chunk.
+        chunk: ChunkId,
+    },
     /// A chunk that we counted is lost (its file changed on disk): it counts no more.
     Lost {
+        /// The chunk.
+        chunk: ChunkId,
+    },
+    /// These may be here already and are being looked at: they count as taken, so that nobody is asked for them, also not in the
+    /// end game, and no other chunk is exchanged for them. Adds to what was withheld before.
+    Withheld {
+        /// The chunks.
+        chunks: Bitfield,
+    },
+    /// `chunk`, which was withheld, is not here after all, or nobody can tell in time: it is fetched like any other.
+    Released {
         /// The chunk.
         chunk: ChunkId,
     },
@@ -163,6 +191,8 @@ pub enum Output {
         source: SourceId,
         /// The chunk.
         chunk: ChunkId,
+        /// Which bytes of it.
+        part: Part,
         /// Whether another chunk will not do.
         exact: bool,
     },

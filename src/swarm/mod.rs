@@ -29,7 +29,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 pub use config::Config;
-pub use event::{Input, Outcome, Output, Profile, RequestId, SourceId, Zone};
+pub use event::{Input, Outcome, Output, Part, Profile, RequestId, SourceId, Zone};
 pub use view::{Phase, SourceView, Tally};
 
 use crate::bitfield::Bitfield;
@@ -105,7 +105,10 @@ impl Swarm {
             Input::Refused { source, asked } => self.on_refused(now, source, asked),
             Input::Verified { source: _, chunk } => self.on_verified(now, chunk),
             Input::Corrupt { source, chunk } => self.on_corrupt(now, source, chunk),
+            Input::Mixed { chunk } => self.on_mixed(chunk),
             Input::Lost { chunk } => self.on_lost(chunk),
+            Input::Withheld { chunks } => self.board.withhold(&chunks),
+            Input::Released { chunk } => self.board.release(chunk),
             Input::Tick => self.on_tick(now),
         }
         if let Some(chunks) = self.announcer.flush(now) {

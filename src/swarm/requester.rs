@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::chunk::ChunkId;
 use crate::swarm::Swarm;
 use crate::swarm::endgame::SOURCES_PER_CHUNK;
-use crate::swarm::event::{Output, SourceId};
+use crate::swarm::event::{Output, Part, SourceId};
 use crate::swarm::picker::pick;
 use crate::swarm::source::{Fetching, Source, smooth};
 use crate::swarm::window::Sample;
@@ -43,16 +43,20 @@ impl Swarm {
     fn ask(&mut self, now: Time, id: SourceId) -> bool {
         let Some(source) = self.board.source(id).filter(|s| s.want > 0 && s.has_room()) else { return false };
         let Some(chunk) = pick(&self.board, source, &mut self.rng) else { return false };
-        self.fetch(now, id, chunk, false);
+        // What may be here already is not to come in exchange.
+        let exact = !self.board.withheld().is_empty();
+        self.fetch(now, id, chunk, Part::Rest, exact);
         true
     }
 
-    pub(super) fn fetch(&mut self, now: Time, id: SourceId, chunk: ChunkId, exact: bool) {
+    /// Asks `id` for these bytes of `chunk`. A chunk that was mixed wrongly is asked for whole, whatever was intended.
+    pub(super) fn fetch(&mut self, now: Time, id: SourceId, chunk: ChunkId, part: Part, exact: bool) {
+        let (part, exact) = if self.board.is_alone(chunk) { (Part::Alone, true) } else { (part, exact) };
         let (since, progress) = (now, now);
         let fetching =
             Fetching { asked: chunk, chunk, exact, since, progress, arriving: false, claims: true, cancelled: false };
         self.board.fetch(id, fetching);
-        self.outputs.push_back(Output::Fetch { source: id, chunk, exact });
+        self.outputs.push_back(Output::Fetch { source: id, chunk, part, exact });
     }
 
     /// Gives up a request. It keeps its place in the window until it has ended.
@@ -77,7 +81,9 @@ impl Swarm {
         let (expected, exact) = (fetching.chunk, fetching.exact);
         fetching.arriving = true;
         fetching.progress = now;
-        let here = self.board.have().contains(chunk) || self.board.is_verifying(chunk);
+        let here = self.board.have().contains(chunk)
+            || self.board.withheld().contains(chunk)
+            || self.board.is_verifying(chunk);
         let redirected = chunk != expected;
         if here || redirected && (exact || self.is_coming_from_elsewhere(id, chunk)) {
             self.cancel(id, asked);
@@ -92,7 +98,8 @@ impl Swarm {
             }
         }
         // A request that was given up as too old counts again, unless two others have taken its place.
-        let claims = redirected || self.board.claims(chunk) < SOURCES_PER_CHUNK;
+        let most = if self.board.is_alone(chunk) { 1 } else { SOURCES_PER_CHUNK };
+        let claims = redirected || self.board.claims(chunk) < most;
         if claims {
             self.board.set_claim(id, asked, chunk, true);
         }
@@ -116,7 +123,9 @@ impl Swarm {
         }
         // Verifying before the claim ends: the chunk is at no moment free to be asked for.
         self.board.begin_verifying(chunk);
-        let Some(fetching) = self.board.end_fetch(id, asked) else { return };
+        let fetching = self.board.end_fetch(id, asked);
+        self.cancel_all(chunk);
+        let Some(fetching) = fetching else { return };
         let Some(source) = self.board.source_mut(id) else { return };
         let took = now.since(fetching.since);
         source.refusals = 0;
@@ -137,6 +146,11 @@ impl Swarm {
         if let Some(pass) = &mut self.first_pass {
             pass.refresh(&self.board, chunk);
         }
+        self.cancel_all(chunk);
+    }
+
+    /// Gives up every request that would bring `chunk`.
+    pub(super) fn cancel_all(&mut self, chunk: ChunkId) {
         let late: Vec<(SourceId, ChunkId)> = (self.board.sources().iter())
             .flat_map(|(id, s)| s.fetching.iter().filter(|f| f.chunk == chunk).map(|f| (*id, f.asked)))
             .collect();
@@ -176,7 +190,11 @@ impl Swarm {
             })
             .collect();
         for (id, asked, chunk) in stuck {
-            self.board.set_claim(id, asked, chunk, false);
+            if self.board.is_alone(chunk) {
+                self.cancel(id, asked);
+            } else {
+                self.board.set_claim(id, asked, chunk, false);
+            }
         }
     }
 

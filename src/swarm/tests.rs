@@ -8,6 +8,7 @@ use super::*;
 
 mod random;
 mod serving;
+mod withheld;
 
 const COUNT: u32 = 8;
 
@@ -209,8 +210,8 @@ fn an_idle_source_is_asked_for_a_late_chunk_and_the_loser_is_cancelled() {
     assert_eq!(
         stage.said().into_iter().filter(|o| matches!(o, Output::Fetch { .. })).collect::<Vec<_>>(),
         [
-            Output::Fetch { source: SourceId(0), chunk: chunk(0), exact: false },
-            Output::Fetch { source: SourceId(1), chunk: chunk(0), exact: true },
+            Output::Fetch { source: SourceId(0), chunk: chunk(0), part: Part::Rest, exact: false },
+            Output::Fetch { source: SourceId(1), chunk: chunk(0), part: Part::RestFromEnd, exact: true },
         ],
         "two sources for one chunk, and no third"
     );
@@ -359,4 +360,23 @@ fn a_copy_is_replicated_when_its_neighbours_together_hold_all_of_it() {
     assert!(!stage.swarm.is_replicated());
     stage.join(1, &[2, 3, 7]);
     assert!(stage.swarm.is_replicated());
+}
+
+#[test]
+fn what_several_brought_wrongly_together_is_fetched_from_one_at_a_time() {
+    let mut stage = Stage::new(set(1..COUNT), Config::default());
+    for id in 0..3 {
+        stage.join(id, &[0]);
+    }
+    stage.said();
+    stage.fetched(1, 0);
+    assert_eq!(stage.said(), [cancel(0, 0)], "the chunk is whole, nothing more of it is wanted");
+    stage.tell(Input::Mixed { chunk: chunk(0) });
+    let alone = |id| Output::Fetch { source: SourceId(id), chunk: chunk(0), part: Part::Alone, exact: true };
+    assert_eq!(stage.said(), [alone(1)], "nobody is blamed, and no second source is asked");
+    stage.pass(Config::default().hedge_after);
+    assert_eq!(stage.said(), [cancel(1, 0), alone(2)]);
+    stage.fetched(2, 0);
+    stage.tell(Input::Corrupt { source: SourceId(2), chunk: chunk(0) });
+    assert!(stage.said().contains(&Output::Blame { source: SourceId(2), chunk: chunk(0) }));
 }

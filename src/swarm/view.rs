@@ -8,7 +8,7 @@
 //! Not here: rates, which need a clock and belong to whoever shows them.
 
 use crate::bitfield::Bitfield;
-use crate::chunk::Layout;
+use crate::chunk::{ChunkId, Layout};
 use crate::swarm::Swarm;
 use crate::swarm::event::{Profile, SourceId};
 use crate::swarm::firstpass::FirstPass;
@@ -37,6 +37,8 @@ pub struct Tally {
     pub duplicates: u64,
     /// Fetched and found bad.
     pub corrupt: u64,
+    /// Fetched from several sources together and found bad.
+    pub mixed: u64,
     /// Requests of ours that others refused.
     pub refused: u64,
     /// Requests of ours that we cancelled.
@@ -128,11 +130,17 @@ impl Swarm {
         if self.is_complete() {
             return if self.unserved().unwrap_or(0) > 0 { Phase::FirstPass } else { Phase::Complete };
         }
-        if self.board.taken().is_full() {
+        if self.board.taken().is_full() && self.board.withheld().is_empty() {
             return Phase::EndGame;
         }
         let idle = self.board.sources().values().all(|source| source.fetching.is_empty());
         if idle && self.board.taken().len() == self.board.have().len() { Phase::Waiting } else { Phase::Fetching }
+    }
+
+    /// Whether a source holds `chunk`, as far as we know.
+    #[must_use]
+    pub fn is_offered(&self, chunk: ChunkId) -> bool {
+        self.board.sources().values().any(|source| source.known.contains(chunk))
     }
 
     /// Whether every chunk that this machine holds is held by a neighbour too, so that nothing is lost when it leaves.

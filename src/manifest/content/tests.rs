@@ -189,6 +189,19 @@ fn hostile_paths_types_and_orders_never_become_entries() {
 }
 
 #[test]
+fn what_files_occupy_travels_with_the_header_and_is_no_part_of_the_content() {
+    let (plain, hinted) = (publish(small_tree()), publish(small_tree()).with_allocated(4096));
+    assert_eq!((plain.id(), plain.header().allocated()), (hinted.id(), None));
+    let copy = Manifest::load(plain.id(), &hinted.header_bytes(), hinted.pages().collect()).unwrap();
+    assert_eq!((copy.header().allocated(), copy.header_bytes()), (Some(4096), hinted.header_bytes()));
+    for cut in 1..8 {
+        let bytes = hinted.header_bytes();
+        assert_eq!(Header::parse(&bytes[..bytes.len() - cut]), Err(ManifestError::Header));
+    }
+    assert_eq!(Header::parse(&[hinted.header_bytes(), vec![0]].concat()), Err(ManifestError::Header));
+}
+
+#[test]
 fn headers_that_claim_too_much_are_refused_before_anything_is_allocated() {
     let honest = publish(small_tree()).header_bytes();
     let with = |at: usize, bytes: &[u8]| {

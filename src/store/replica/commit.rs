@@ -128,6 +128,7 @@ impl Replica {
         let (index, listed) = (entry as usize, self.entry(entry));
         let refused = |e: rustix::io::Errno| StoreError::io("set mode and time of", self.files.path_of(index), e);
         let failed = |e: rustix::io::Errno| StoreError::Sync { path: self.files.path_of(index), source: e.into() };
+        self.files.fit(index)?;
         let (found, partial);
         let file = match self.files.place(index) {
             Place::Found | Place::Final => {

@@ -8,14 +8,15 @@
 //!    └── every chunk confirmed ────────┘
 //! ```
 //!
-//! A file that lay under the final name before the run is `Found`: maybe right, maybe not. It is never written to; what
-//! differs goes to a copy of it among the partial files, which replaces it when complete.
+//! A file that lay under the final name before the run is `Found`: maybe right, maybe not, maybe of another length. It is
+//! never written to; what differs goes to a copy of it among the partial files, which replaces it when complete.
 //!
 //! Invariant: `Final` is never left, and its stamp is set before its place.
 //!
 //! Not here: which chunks are there (`progress`).
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -138,19 +139,46 @@ impl Files {
     }
 
     pub(super) fn write_at(&self, entry: usize, offset: u64, data: &[u8]) -> Result<(), StoreError> {
+        let Some(file) = self.open_to_write(entry, |file| disk::equals_at(file, offset, data))? else { return Ok(()) };
+        disk::write_sparse_at(&file, offset, data).map_err(|e| StoreError::io("write", self.path_of(entry), e))
+    }
+
+    /// Makes a range of the file zeros, without reading or writing where it is a hole.
+    pub(super) fn write_zeros_at(&self, entry: usize, range: &Range<u64>) -> Result<(), StoreError> {
+        let Some(file) = self.open_to_write(entry, |file| disk::is_zero_at(file, range))? else { return Ok(()) };
+        disk::write_zeros_at(&file, range.start, range.end - range.start)
+            .map_err(|e| StoreError::io("write", self.path_of(entry), e))
+    }
+
+    /// The partial file, which is made when it is not there yet; `None` when the file under the final name need not be
+    /// written to, as `same` finds.
+    fn open_to_write(
+        &self,
+        entry: usize,
+        same: impl FnOnce(&OwnedFd) -> io::Result<bool>,
+    ) -> Result<Option<Arc<OwnedFd>>, StoreError> {
         if matches!(self.place(entry), Place::Found | Place::Final) {
             let file = self.open_to_read(entry)?;
-            let equal = disk::equals_at(&file, offset, data);
-            if equal.map_err(|e| StoreError::io("read", self.path_of(entry), e))? {
-                return Ok(());
+            if same(&file).map_err(|e| StoreError::io("read", self.path_of(entry), e))? {
+                return Ok(None);
             }
             if self.place(entry) == Place::Final {
                 return Err(StoreError::Altered { path: self.path_of(entry) });
             }
             self.copy_to_partial(entry)?;
         }
-        let file = self.open_partial(entry)?;
-        disk::write_sparse_at(&file, offset, data).map_err(|e| StoreError::io("write", self.path_of(entry), e))
+        self.open_partial(entry).map(Some)
+    }
+
+    /// Gives a complete file that was found with another length its own, in a copy.
+    pub(super) fn fit(&self, entry: usize) -> Result<(), StoreError> {
+        if self.place(entry) != Place::Found {
+            return Ok(());
+        }
+        let file = self.open_to_read(entry)?;
+        let stat = fstat(&file).map_err(|e| StoreError::io("look at", self.path_of(entry), e))?;
+        let fits = stamp::size(&stat) == self.entries.as_slice()[entry].size();
+        if fits { Ok(()) } else { self.copy_to_partial(entry) }
     }
 
     /// Opens the file under its final name.
@@ -246,6 +274,8 @@ impl Files {
         self.check_regular(entry, &copy)?;
         let size = self.entries.as_slice()[entry].size();
         ftruncate(&copy, size).map_err(|e| refused(e.into()))?;
+        let there = fstat(&source).map_err(|e| refused(e.into()))?;
+        let size = size.min(stamp::size(&there));
         let mut buf = vec![0; COPY_BUFFER];
         let mut done = 0;
         while done < size {

@@ -8,7 +8,7 @@
 //! under its final name only if all of its chunks are and its bytes were synced. Files that lay there before stay as
 //! they are until then.
 //!
-//! Not here: verifying. [`Replica::write_chunk`] and [`Replica::confirm`] believe their caller.
+//! Not here: verifying. [`Replica::write_chunk`], [`Replica::write_zeros`] and [`Replica::confirm`] believe their caller.
 
 mod begin;
 mod commit;
@@ -19,6 +19,7 @@ mod progress;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod zeros;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};

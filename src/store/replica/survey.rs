@@ -29,6 +29,8 @@ use crate::store::stamp::{self, Stamp};
 pub(super) struct Survey {
     /// Where each entry's file lies.
     pub(super) places: Vec<Place>,
+    /// How many bytes of each found file may be right: those that it has and is to have.
+    found: Vec<u64>,
     /// The stamps of the final ones.
     pub(super) stamps: Vec<Option<Stamp>>,
     /// Folders that are not there, in path order.
@@ -68,6 +70,7 @@ pub(super) fn survey(
     let count = entries.as_slice().len();
     let mut survey = Survey {
         places: vec![Place::Absent; count],
+        found: vec![0; count],
         stamps: vec![None; count],
         absent_folders: Vec::new(),
         closed_folders: Vec::new(),
@@ -96,7 +99,7 @@ pub(super) fn survey(
                 survey.settled &= same;
             }
             (EntryKind::File { size }, stat) => {
-                let stat = stat.filter(|stat| is(stat, FileType::RegularFile) && stamp::size(stat) == *size);
+                let stat = stat.filter(|stat| is(stat, FileType::RegularFile));
                 let index = u32::try_from(i).expect("fewer entries than 2^32");
                 let expected = image.and_then(|image| image.finals.get(&index));
                 let partial = partials.get(&i).filter(|(len, _)| len == size);
@@ -106,8 +109,7 @@ pub(super) fn survey(
                     (Some(stat), None) => {
                         let folder = folders.of(&entry.path).map_err(refused)?;
                         let usable = is_usable(folder, entry.path.name(), &stat);
-                        let place = if usable { Place::Found } else { Place::Absent };
-                        survey.unfinished(i, place, stamp::allocated(&stat));
+                        survey.is_found(i, *size, &stat, usable);
                     }
                     (None, None) => survey.unfinished(i, Place::Absent, 0),
                 }
@@ -137,6 +139,16 @@ impl Survey {
         self.allocated += stamp::allocated(stat);
     }
 
+    /// A file lies under the final name, perhaps longer or shorter than it is to be: then it is copied, so that nothing
+    /// of what it occupies is spared.
+    fn is_found(&mut self, index: usize, size: u64, stat: &Stat, usable: bool) {
+        let len = stamp::size(stat);
+        let fits = len == size;
+        self.found[index] = len.min(size);
+        let place = if usable && (fits || self.found[index] > 0) { Place::Found } else { Place::Absent };
+        self.unfinished(index, place, if fits { stamp::allocated(stat) } else { 0 });
+    }
+
     fn unfinished(&mut self, index: usize, place: Place, allocated: u64) {
         self.places[index] = place;
         self.settled = false;
@@ -156,7 +168,7 @@ impl Survey {
                 let (span_sure, span_there) = match self.places[span.entry] {
                     Place::Final => (true, true),
                     Place::Partial => (current, ever),
-                    Place::Found => (false, true),
+                    Place::Found => (false, span.offset + span.within.len() as u64 <= self.found[span.entry]),
                     Place::Absent => (false, false),
                 };
                 sure &= span_sure;

@@ -35,7 +35,10 @@ fn input() -> impl Strategy<Value = Input> {
         (source(), id()).prop_map(|(source, asked)| Input::Refused { source, asked }),
         (source(), id()).prop_map(|(source, chunk)| Input::Verified { source, chunk }),
         (source(), id()).prop_map(|(source, chunk)| Input::Corrupt { source, chunk }),
+        id().prop_map(|chunk| Input::Mixed { chunk }),
         id().prop_map(|chunk| Input::Lost { chunk }),
+        any::<u8>().prop_map(|bits| Input::Withheld { chunks: set((0..COUNT).filter(|i| bits >> i & 1 == 1)) }),
+        id().prop_map(|chunk| Input::Released { chunk }),
         Just(Input::Tick),
     ]
 }

@@ -1,0 +1,166 @@
+//! Zeros: chunks of which every byte is zero, which nobody needs to read, to send or to fetch.
+//!
+//! A sparse file of a tebibyte is 65,536 chunks, nearly all of them holes. Whoever sees that a chunk's signed digest is that of so
+//! many zeros has the chunk; a publisher sees it from the map of holes. So there are two digests to compute, one for whole chunks
+//! and one for the last, and the rest is bookkeeping.
+//!
+//! Invariant: zeros count on the word of a signed digest, as any chunk does. A publisher signs what it did not read only where the
+//! file system says that there is a hole.
+//!
+//! Not here: writing zeros and finding holes (`store`), chunks that are zeros in part (they travel like any other, and `store` leaves
+//! out the zeros).
+
+use std::sync::Arc;
+
+use super::Node;
+use super::content::{LOCAL, Tree};
+use super::error::NodeError;
+use super::event::Event;
+use super::upload::{Upload, UploadError};
+use crate::bitfield::Bitfield;
+use crate::chunk::{ChunkId, Layout};
+use crate::manifest::{Digest, DigestKind};
+use crate::net::frames;
+use crate::store::StoreError;
+use crate::swarm::Input;
+use crate::units::Bytes;
+use crate::wire::{Answer, Encoding, Ranges, Trailer};
+
+/// What chunks of zeros digest to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Zeros {
+    layout: Layout,
+    whole: Digest,
+    last: Digest,
+}
+
+impl Zeros {
+    /// Computes both digests, which takes as long as hashing two chunks.
+    pub(super) fn new(kind: DigestKind, layout: Layout) -> Self {
+        let last = layout.count().checked_sub(1).and_then(|last| layout.chunk(last)).map_or(0, |last| layout.len(last));
+        let whole = digest_of_zeros(kind, layout.chunk_size());
+        let last = if last == layout.chunk_size() { whole } else { digest_of_zeros(kind, last) };
+        Self { layout, whole, last }
+    }
+
+    /// What the chunk digests to if it is zeros.
+    pub(super) fn digest(&self, chunk: ChunkId) -> Digest {
+        if self.layout.len(chunk) == self.layout.chunk_size() { self.whole } else { self.last }
+    }
+}
+
+fn digest_of_zeros(kind: DigestKind, len: u64) -> Digest {
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    let mut hasher = kind.hasher();
+    let mut left = len;
+    while left > 0 {
+        let part = usize::try_from(left).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
+        hasher.update(&ZEROS[..part]);
+        left -= part as u64;
+    }
+    hasher.finish()
+}
+
+impl Tree {
+    /// Whether the chunk is a hole and so zeros. A copy need not look: it knows the digest of whatever it holds.
+    pub(super) fn is_hole(&self, layout: Layout, chunk: ChunkId) -> Result<bool, StoreError> {
+        match self {
+            Self::Published(source) => source.is_hole(&layout.range(chunk)),
+            Self::Replica(_) => Ok(false),
+        }
+    }
+}
+
+impl Upload {
+    /// The chunk's digest if all of it is zeros, as far as that can be known without reading.
+    pub(super) async fn zeros(&self) -> Result<Option<Digest>, StoreError> {
+        if self.signed == Some(self.zero) {
+            return Ok(self.signed);
+        }
+        // Whoever signs need not be told what is in its source.
+        if self.key.is_none() || self.signed.is_some() {
+            return Ok(None);
+        }
+        let (tree, layout, chunk) = (self.tree.clone(), self.layout, self.chunk);
+        let hole = self.pool.run(move || tree.is_hole(layout, chunk)).await?;
+        Ok(hole.then_some(self.zero))
+    }
+
+    /// Says that the chunk is zeros, which needs no bytes.
+    pub(super) async fn send_zeros(
+        mut self,
+        digest: Digest,
+    ) -> Result<(Option<Digest>, quinn::SendStream), UploadError> {
+        let (chunk, ranges) = (self.chunk.index(), Ranges::WHOLE);
+        frames::write(&mut self.send, &Answer::Data { chunk, ranges, encoding: Encoding::Zero, length: 0 }).await?;
+        let proof = self.proof(Some(digest));
+        frames::write(&mut self.send, &Trailer { proof, waiting: self.waiting }).await?;
+        // Fails only on a stream that was stopped; the caller sees that when it waits for the acknowledgement.
+        let _ = self.send.finish();
+        Ok((self.key.is_some().then_some(digest), self.send))
+    }
+}
+
+impl Node {
+    /// Takes those of these chunks that are zeros, as their signed digests say; nobody is asked for them any more.
+    pub(super) fn take_zeros(&mut self, proven: impl IntoIterator<Item = ChunkId>) {
+        let Some(content) = &mut self.content else { return };
+        let Some(replica) = content.replica().map(Arc::clone) else { return };
+        let (have, proofs, zeros) = (content.swarm.have(), &content.proofs, content.zeros);
+        let is_zeros = |chunk: &ChunkId| !have.contains(*chunk) && proofs.digest(*chunk) == Some(zeros.digest(*chunk));
+        let mut chunks: Vec<ChunkId> = proven.into_iter().filter(is_zeros).collect();
+        if chunks.is_empty() {
+            return;
+        }
+        chunks.sort_unstable();
+        let mut withheld = Bitfield::none(content.manifest.layout());
+        for chunk in &chunks {
+            withheld.insert(*chunk);
+            content.found.forget(*chunk);
+        }
+        self.tell_swarm(Input::Withheld { chunks: withheld });
+        let (events, pool) = (self.events.clone(), self.pool.clone());
+        self.events.spawn(async move {
+            let job = move || {
+                let outcome = replica.write_zeros(&chunks);
+                (chunks, outcome)
+            };
+            let (chunks, outcome) = pool.run(job).await;
+            events.send(Event::Zeroed { chunks, outcome });
+        });
+    }
+
+    /// Chunks of zeros are in the destination: they count.
+    pub(super) fn on_zeroed(&mut self, chunks: Vec<ChunkId>, outcome: Result<(), StoreError>) -> Result<(), NodeError> {
+        outcome?;
+        self.last_progress = self.clock.now();
+        for chunk in chunks {
+            let Some(content) = &mut self.content else { return Ok(()) };
+            if !content.swarm.have().contains(chunk) {
+                let len = content.manifest.layout().len(chunk);
+                let snapshot = &mut content.snapshot;
+                snapshot.chunks_done += 1;
+                snapshot.bytes_done = Bytes(snapshot.bytes_done.0 + len);
+            }
+            self.tell_swarm(Input::Verified { source: LOCAL, chunk });
+        }
+        self.commit_if_due();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_of_zeros_is_that_of_the_chunk_also_of_a_shorter_last_one() {
+        let layout = Layout::new((200 << 10) + 5, 100 << 10).unwrap();
+        let zeros = Zeros::new(DigestKind::Blake3, layout);
+        for chunk in layout.chunks() {
+            let data = vec![0; usize::try_from(layout.len(chunk)).unwrap()];
+            assert_eq!(zeros.digest(chunk), DigestKind::Blake3.digest(&data), "{chunk:?}");
+        }
+        assert_eq!(Zeros::new(DigestKind::Blake3, Layout::new(0, 1024).unwrap()).layout.count(), 0);
+    }
+}
