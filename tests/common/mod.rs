@@ -11,6 +11,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub(crate) mod compare;
+pub(crate) mod fleet;
 pub(crate) mod node;
 pub(crate) mod relay;
 pub(crate) mod tree;

@@ -77,6 +77,18 @@ impl Network {
         run("tc", &queue.split(' ').collect::<Vec<_>>());
     }
 
+    /// Limits what this machine sends and what reaches it, each way at a rate in Mbit/s.
+    ///
+    /// Bursts of 128 KiB let the largest batch that a socket hands over pass whole; queues of 512 KiB are those of a switch's port.
+    pub(crate) fn shape(&self, at: usize, up: u32, down: u32) {
+        for (namespace, device, rate) in
+            [(&self.machines[at], "eth0".to_owned(), up), (&self.hub, format!("to{at}"), down)]
+        {
+            let queue = format!("-n {namespace} qdisc add dev {device} root tbf rate {rate}mbit burst 128k limit 512k");
+            run("tc", &queue.split(' ').collect::<Vec<_>>());
+        }
+    }
+
     /// Cuts this machine off.
     pub(crate) fn cut_off(&self, at: usize) -> Partition<'_> {
         let partition = Partition { machine: &self.machines[at] };
