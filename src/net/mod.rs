@@ -13,6 +13,7 @@ pub mod frames;
 pub mod link;
 mod pace;
 mod pages;
+mod reset;
 mod socket;
 #[cfg(test)]
 pub(crate) mod testing;
