@@ -7,6 +7,7 @@
 //!
 //! Not here: decisions about chunks (`swarm`), flags and lines (`cli`).
 
+mod addresses;
 mod blame;
 mod candidates;
 mod config;
@@ -16,14 +17,17 @@ mod dials;
 mod download;
 mod error;
 mod event;
+mod exchange;
 mod finish;
 mod gossip;
 mod lifecycle;
 mod links;
+mod neighbourhood;
 mod obtain;
 mod press;
 mod prove;
 mod publish;
+mod pulse;
 mod report;
 mod serve;
 mod snapshot;
@@ -60,15 +64,17 @@ use candidates::Candidates;
 use content::Content;
 use dials::Dials;
 use event::{Event, Events};
+use exchange::Changes;
 use gossip::Zones;
 use links::Links;
+use neighbourhood::Turnover;
 use obtain::{Seek, Stored};
 use press::Press;
 use totals::Totals;
 
 /// How often the loop looks at bounds, progress and gossip of addresses, however many events come meanwhile.
 const REVIEW_EVERY: Duration = Duration::from_millis(200);
-/// Addresses of new neighbours are passed on at most so often.
+/// Who came and went is passed on at most so often, and neighbours are looked at.
 const PEERS_EVERY: Duration = Duration::from_secs(1);
 /// Link events that may wait for the loop; beyond that, reading from neighbours pauses.
 const LINK_EVENTS: usize = 1024;
@@ -142,7 +148,8 @@ struct Node {
     next_source: u32,
     candidates: Candidates,
     zones: Zones,
-    newcomers: Vec<SourceId>,
+    changes: Changes,
+    turnover: Turnover,
     dials: Dials,
     /// Peers that were complained about, so that an unreachable one costs one line.
     complained: BTreeSet<IpAddr>,
@@ -219,8 +226,7 @@ impl Node {
         let content = self.content.as_ref();
         let swarm = content.and_then(|content| content.swarm.deadline());
         let press = content.and_then(|content| content.press.as_ref()?.deadline());
-        let dial = if self.neighbours_wanted() > 0 { self.candidates.deadline() } else { None };
-        [swarm, press, dial].into_iter().flatten().fold(self.next_review, Time::min)
+        [swarm, press, self.dial_deadline()].into_iter().flatten().fold(self.next_review, Time::min)
     }
 
     /// Something may be due. True when the node may leave.
@@ -237,7 +243,10 @@ impl Node {
         self.report_progress();
         if now >= self.next_peers {
             self.next_peers = now + PEERS_EVERY;
-            self.spread_newcomers();
+            self.spread_changes();
+            self.feel_pulses();
+            self.candidates.expire(now);
+            self.replace_if_starving();
         }
         self.review()
     }
@@ -326,10 +335,10 @@ impl Node {
             Message::Have { content, chunks } if about_ours(content) => self.on_have(source, chunks.indices()),
             Message::Digests { content, batches } if about_ours(content) => self.on_batches(source, &batches)?,
             Message::Root { content, root } if about_ours(content) => self.on_root(source, &root)?,
-            Message::Peers(peers) => self.on_peers(source, &peers.joined),
+            Message::Peers(peers) => self.on_peers(source, &peers),
             Message::BadChunk { content, chunk } if about_ours(content) => self.on_bad_chunk(source, chunk),
             Message::Reject(reject) => self.on_rejected(source, &reject),
-            Message::Bye { reason } => self.drop_link(source, Reason::Gone, &format!("it leaves: {reason}")),
+            Message::Bye { reason } => self.on_bye(source, reason),
             Message::Hello(_) | Message::Welcome => self.violation(source, "a second hello"),
             // News about a content that is not ours (any more), or of before both sides had agreed on it.
             _ => {}

@@ -81,6 +81,7 @@ impl Node {
             key: content.signs_uploads(),
             told: link.told.as_ref().is_some_and(|told| told.contains(chunk)),
         };
+        content.sending.insert(request, source);
         let events = self.events.clone();
         self.events.spawn(async move {
             let outcome = match upload.run().await {
@@ -127,6 +128,9 @@ impl Node {
         outcome: Result<(), UploadError>,
     ) -> Result<(), NodeError> {
         self.last_request = self.clock.now();
+        if let Some(content) = &mut self.content {
+            content.sending.remove(&request);
+        }
         let outcome = match outcome {
             Ok(()) => Outcome::Delivered,
             Err(UploadError::Stopped) => Outcome::Aborted,

@@ -16,8 +16,10 @@ use super::candidates::Candidates;
 use super::dials::Dials;
 use super::error::NodeError;
 use super::event::{Event, Events};
+use super::exchange::Changes;
 use super::gossip::Zones;
 use super::links::Links;
+use super::neighbourhood::Turnover;
 use super::obtain::{Seek, Stored};
 use super::publish::Walked;
 use super::report::{Report, Reports};
@@ -65,7 +67,8 @@ impl Node {
             next_source: 1,
             candidates: Candidates::default(),
             zones: Zones::default(),
-            newcomers: Vec::new(),
+            changes: Changes::default(),
+            turnover: Turnover::default(),
             dials: Dials::default(),
             complained: BTreeSet::new(),
             unresolved: BTreeSet::new(),

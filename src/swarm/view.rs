@@ -135,11 +135,16 @@ impl Swarm {
         if idle && self.board.taken().len() == self.board.have().len() { Phase::Waiting } else { Phase::Fetching }
     }
 
-    /// Whether every chunk that this machine holds is held by a neighbour too, so that nothing is lost when it leaves.
+    /// Whether every chunk that this machine holds is held by a neighbour that `counts` too, so that nothing is lost when it leaves.
     #[must_use]
-    pub fn is_replicated(&self) -> bool {
-        let neighbours: Vec<&Bitfield> =
-            self.board.sources().values().filter(|s| !s.profile.local).map(|s| &s.known).collect();
+    pub fn is_replicated(&self, counts: impl Fn(SourceId) -> bool) -> bool {
+        let neighbours: Vec<&Bitfield> = self
+            .board
+            .sources()
+            .iter()
+            .filter(|(id, s)| !s.profile.local && counts(**id))
+            .map(|(_, s)| &s.known)
+            .collect();
         self.have().words().iter().enumerate().all(|(i, held)| {
             let elsewhere = neighbours.iter().fold(0, |union, known| union | known.words()[i]);
             held & !elsewhere == 0
