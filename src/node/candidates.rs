@@ -250,6 +250,13 @@ impl Candidates {
         self.known.values().any(|known| known.idle_failures() == Some(0))
     }
 
+    /// Addresses of the peer list that were tried and are no neighbours.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        let tried = |known: &Known| matches!(known.state, State::Dialling { .. } | State::Idle { failures: 1.., .. });
+        let listed = self.known.iter().filter(move |(_, known)| known.origin == Origin::Listed && tried(known));
+        listed.map(|(address, _)| *address)
+    }
+
     /// Whether the user's list consists of barred or failing addresses only (there is at least one, and none is connected,
     /// untried or being tried for the first time).
     pub(super) fn all_listed_failed(&self) -> bool {

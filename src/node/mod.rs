@@ -28,6 +28,7 @@ mod press;
 mod prove;
 mod publish;
 mod pulse;
+mod reach;
 mod report;
 mod serve;
 mod snapshot;
@@ -70,6 +71,7 @@ use links::Links;
 use neighbourhood::Turnover;
 use obtain::{Seek, Stored};
 use press::Press;
+use reach::Reach;
 use totals::Totals;
 
 /// How often the loop looks at bounds, progress and gossip of addresses, however many events come meanwhile.
@@ -150,6 +152,7 @@ struct Node {
     zones: Zones,
     changes: Changes,
     turnover: Turnover,
+    reach: Reach,
     dials: Dials,
     /// Peers that were complained about, so that an unreachable one costs one line.
     complained: BTreeSet<IpAddr>,
@@ -281,6 +284,7 @@ impl Node {
             Event::Resolved { name, outcome } => self.on_resolved(&name, outcome),
             Event::Greeted { greeted, address } => self.on_greeted(*greeted, address),
             Event::NotGreeted { address, dialled, error } => self.on_not_greeted(address, dialled, &error),
+            Event::Probed { address, echo } => self.on_probed(address, echo),
             Event::Obtained { source, outcome } => self.on_obtained(source, outcome),
             Event::Ready(outcome) => self.on_ready(*outcome)?,
             Event::Arriving { source, asked, chunk } => {

@@ -22,6 +22,7 @@ use super::links::Links;
 use super::neighbourhood::Turnover;
 use super::obtain::{Seek, Stored};
 use super::publish::Walked;
+use super::reach::Reach;
 use super::report::{Report, Reports};
 use super::totals::Totals;
 use super::{Clock, Inbox, LINK_EVENTS, Node, NodeConfig, Task};
@@ -69,6 +70,7 @@ impl Node {
             zones: Zones::default(),
             changes: Changes::default(),
             turnover: Turnover::default(),
+            reach: Reach::default(),
             dials: Dials::default(),
             complained: BTreeSet::new(),
             unresolved: BTreeSet::new(),

@@ -101,6 +101,7 @@ fn a_list_has_failed_when_every_entry_but_ourselves_has() {
     candidates.bar(address(2), at(0));
     assert!(!candidates.all_listed_failed());
     candidates.pick(ALL, at(0), &mut rng);
+    assert_eq!(candidates.unanswered().collect::<Vec<_>>(), [address(1)]);
     candidates.failed(address(1), at(0), &mut rng);
     assert!(candidates.all_listed_failed());
 }
