@@ -13,6 +13,8 @@
 
 mod common;
 
+#[path = "namespaces/firewall.rs"]
+mod firewall;
 #[path = "namespaces/network.rs"]
 mod network;
 
