@@ -5,7 +5,7 @@
 //!
 //! ```console
 //! $ cargo test --test neighbours -- --nocapture              # also prints what frozen neighbours cost
-//! $ cargo test --release --test neighbours -- --ignored --nocapture   # sixty processes
+//! $ cargo test --test neighbours -- --ignored --nocapture   # sixty processes
 //! ```
 //!
 //! Invariant: everything is told from events; nothing here depends on how fast the machine is.
@@ -190,7 +190,7 @@ fn reached(mesh: &BTreeMap<String, BTreeSet<String>>) -> usize {
 }
 
 #[test]
-#[ignore = "sixty processes take minutes of two cores: cargo test --release --test neighbours -- --ignored --nocapture"]
+#[ignore = "sixty processes keep two cores busy for half a minute: cargo test --test neighbours -- --ignored --nocapture"]
 fn sixty_nodes_that_know_the_seeder_only_become_one_mesh_without_crowds() {
     const NODES: usize = 60;
     let stage = Stage::new();
