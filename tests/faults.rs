@@ -82,12 +82,14 @@ fn a_key_file_that_others_can_read_is_refused_and_a_group_s_is_not() {
 fn unreachable_peers_end_a_pull_when_its_patience_does() {
     let stage = Stage::new();
     // Bound and never read: whoever sends there hears nothing.
-    let silent = UdpSocket::bind(ANY_PORT).unwrap();
+    let socket = UdpSocket::bind(ANY_PORT).unwrap();
     let nobody = UdpSocket::bind(ANY_PORT).unwrap().local_addr().unwrap();
     let words = ["--peer-wait-timeout", "1500ms"];
     let began = Instant::now();
-    let end = stage.pull(&stage.path("copy"), &[silent.local_addr().unwrap(), nobody], &words).ends();
-    end.failed(4, &["no peer offered a content within 1.5s", "peer list"]);
+    let silent = socket.local_addr().unwrap();
+    let end = stage.pull(&stage.path("copy"), &[silent, nobody], &words).ends();
+    let why = [format!("no answer at all from {silent} over UDP"), format!("no program listens on UDP {nobody}")];
+    end.failed(4, &["no peer offered a content within 1.5s", "peer list", &why[0], &why[1]]);
     let waited = began.elapsed();
     assert!(waited >= Duration::from_millis(1500) && waited < Duration::from_secs(6), "it waited {waited:?}");
     assert_eq!(end.total("exit_code"), 4);

@@ -13,6 +13,8 @@
 
 mod common;
 
+#[path = "namespaces/firewall.rs"]
+mod firewall;
 #[path = "namespaces/fleet.rs"]
 mod fleet;
 #[path = "namespaces/network.rs"]

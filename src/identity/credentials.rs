@@ -16,6 +16,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use webpki::EndEntityCert;
+use zeroize::Zeroizing;
 
 use super::authority::{Authority, Leaf};
 use super::{Identity, IdentityError, KeyRing, Role, SwarmId, tls};
@@ -30,6 +31,7 @@ pub struct Credentials {
     identity: Identity,
     role: Role,
     swarm_id: SwarmId,
+    reset_secret: Arc<Zeroizing<[u8; 32]>>,
 }
 
 impl Credentials {
@@ -47,7 +49,9 @@ impl Credentials {
             roots.add(authority.certificate().clone()).map_err(IdentityError::Tls)?;
         }
         let Leaf { certificate, key } = first.mint(Role::Seed)?;
-        Self::new(roots, vec![certificate], key, first.swarm_id())
+        let credentials = Self::new(roots, vec![certificate], key, first.swarm_id())?;
+        // Our certificate's key is new in each run, so what must outlive the run comes from the swarm key.
+        Ok(Self { reset_secret: reset_secret(keys.first().expose()), ..credentials })
     }
 
     /// Credentials of the holder of this certificate, which trusts these roots.
@@ -58,6 +62,7 @@ impl Credentials {
         swarm_id: SwarmId,
     ) -> Result<Self, IdentityError> {
         let roots = Arc::new(roots);
+        let reset_secret = reset_secret(key.secret_der());
         let certificate = CertifiedKey::from_der(chain, key, &tls::provider()).map_err(IdentityError::Tls)?;
         let certificate = Arc::new(certificate);
         let client = tls::client(Arc::clone(&roots), Arc::clone(&certificate))?;
@@ -65,7 +70,7 @@ impl Credentials {
         let leaf = EndEntityCert::try_from(&certificate.cert[0]).map_err(IdentityError::Certificate)?;
         let (identity, role) = (Identity::of(&leaf), Role::of(&leaf));
         let (client, server) = (Arc::new(tls::quic_client(client)), Arc::new(tls::quic_server(server)));
-        Ok(Self { roots, certificate, client, server, identity, role, swarm_id })
+        Ok(Self { roots, certificate, client, server, identity, role, swarm_id, reset_secret })
     }
 
     /// The TLS half of a QUIC client.
@@ -97,6 +102,15 @@ impl Credentials {
     pub const fn swarm_id(&self) -> SwarmId {
         self.swarm_id
     }
+
+    /// A secret that is the same in every run with the same key material; for telling neighbours that an earlier run is over.
+    pub(crate) fn reset_secret(&self) -> &[u8; 32] {
+        &self.reset_secret
+    }
+}
+
+fn reset_secret(key: &[u8]) -> Arc<Zeroizing<[u8; 32]>> {
+    Arc::new(Zeroizing::new(blake3::derive_key("strew 2026 reset secret v1", key)))
 }
 
 #[cfg(test)]

@@ -10,12 +10,13 @@
 //! Not here: whom to dial and whom to accept (`node`).
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use quinn::{ConnectError, Connecting, Connection, Endpoint, Runtime, TokioRuntime};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::reset;
 use super::socket::CappedSocket;
 use super::transport::TransportSettings;
 use crate::identity::{Credentials, NODE_NAME};
@@ -65,11 +66,12 @@ pub fn bind(
     let socket = open(address)?;
     let failed = |source| BindError::Socket { address, source };
     let runtime = Arc::new(TokioRuntime);
+    let mut config = settings.endpoint();
+    reset::set_up(&mut config, credentials, socket.local_addr().map_err(failed)?.port());
     let wrapped = CappedSocket::new(runtime.wrap_udp_socket(socket).map_err(failed)?, settings.mtu_upper);
     let server = settings.server(credentials);
     let mut endpoint =
-        Endpoint::new_with_abstract_socket(settings.endpoint(), Some(server), Arc::new(wrapped), runtime)
-            .map_err(failed)?;
+        Endpoint::new_with_abstract_socket(config, Some(server), Arc::new(wrapped), runtime).map_err(failed)?;
     endpoint.set_default_client_config(settings.client(credentials));
     Ok(endpoint)
 }
@@ -88,11 +90,15 @@ pub fn dial(endpoint: &Endpoint, address: SocketAddr) -> Result<Connecting, Conn
 
 /// Where the peer of this connection is, in the form in which users and peer lists write it.
 ///
-/// A socket that serves both families reports an IPv4 peer as `::ffff:10.0.0.1`; the same machine must not count as two.
+/// A socket that serves both families reports an IPv4 peer as `::ffff:10.0.0.1`; the same machine must not count as two. The interface
+/// of a link-local address stays, since such an address is nowhere without it.
 #[must_use]
 pub fn remote_address(connection: &Connection) -> SocketAddr {
     let address = connection.remote_address();
-    SocketAddr::new(address.ip().to_canonical(), address.port())
+    match address.ip().to_canonical() {
+        IpAddr::V4(v4) => SocketAddr::new(v4.into(), address.port()),
+        IpAddr::V6(_) => address,
+    }
 }
 
 fn open(address: SocketAddr) -> Result<UdpSocket, BindError> {

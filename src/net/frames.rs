@@ -16,6 +16,9 @@ use crate::wire::{Frame, Head, WireError, encode};
 
 /// A frame that has begun must be whole within this time (15 s: a 1 MiB page at 0.6 Mbit/s).
 const FRAME_TIME_MAX: Duration = Duration::from_secs(15);
+/// A receiver that takes not one byte for so long is given up (30 s: as long as a transfer waits for bytes; a disk that is busy for
+/// longer than that fails its own job).
+const STALL_MAX: Duration = Duration::from_secs(30);
 
 /// A frame that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +56,21 @@ pub async fn read<F: Frame>(stream: &mut RecvStream) -> Result<F, FrameError> {
         Ok(head.decode(&body)?)
     };
     tokio::time::timeout(FRAME_TIME_MAX, rest).await.map_err(|_| FrameError::Slow)?
+}
+
+/// Gives data to a stream; false when the other side took nothing of it for [`STALL_MAX`].
+///
+/// # Errors
+/// When the stream was stopped or the connection is gone.
+pub async fn hand_over(stream: &mut SendStream, data: Bytes) -> Result<bool, WriteError> {
+    let mut rest = [data];
+    while !rest[0].is_empty() {
+        match tokio::time::timeout(STALL_MAX, stream.write_chunks(&mut rest)).await {
+            Ok(written) => drop(written?),
+            Err(_) => return Ok(false),
+        }
+    }
+    Ok(true)
 }
 
 /// Writes one frame.

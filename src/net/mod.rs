@@ -13,6 +13,8 @@ pub mod frames;
 pub mod link;
 mod pace;
 mod pages;
+mod probe;
+mod reset;
 mod socket;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -22,4 +24,5 @@ pub use endpoint::{BindError, bind, dial, remote_address};
 pub use fetch::{BUDGET_UNIT, Budget, FetchError, Fetched, fetch};
 pub use link::{ControlSender, Greeted, LinkError, LinkEvent, close, greet};
 pub use pages::{ObtainError, answer, obtain};
+pub use probe::{Echo, probe};
 pub use transport::TransportSettings;

@@ -1,22 +1,28 @@
 //! Candidates: addresses that might become neighbours, and when to try them.
 //!
 //! Addresses come from the peer list and from neighbours; most of them are right, some are dead, one may be our own. Each has
-//! its own back-off, so that a dead entry costs a packet now and then and never delays the others.
+//! its own back-off, so that a dead entry costs a packet now and then and never delays the others. What neighbours name is hearsay:
+//! it is forgotten when nobody names it any more, and however much of it there is, half of the attempts are the peer list's.
 //!
-//! Invariant: an address that is connected, being dialled, banned or our own is never due.
+//! Invariant: an address that is connected, being dialled, banned or our own is never due, and an address of the peer list is never
+//! forgotten.
 //!
-//! Not here: resolving names (`discovery`), dialling (`net`).
+//! Not here: resolving names (`discovery`), dialling (`net`), which addresses a neighbour may name (`addresses`).
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::dials::Room;
 use crate::units::{Rng, Time};
 
 /// The first pause after a failed attempt; it doubles with each further one.
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 /// The longest pause: a peer that restarts is found again within this time.
 const BACKOFF_MAX: Duration = Duration::from_secs(15);
+/// Whoever has no room for us is asked again after the pause of so many failures (8 s): room comes when somebody leaves.
+const TURNED_AWAY: u32 = 5;
 /// A neighbour that stayed so long was no failure: whoever turns us away at once must not be knocked at twice a second.
 const STABLE: Duration = Duration::from_secs(30);
 /// The pause before somebody is tried again who follows another content (20 s: below the 30 s after which a transfer without news is given
@@ -24,6 +30,15 @@ const STABLE: Duration = Duration::from_secs(30);
 const OTHER_CONTENT_PAUSE: Duration = Duration::from_secs(20);
 /// The most addresses kept; neighbours may name any number of them.
 const KNOWN_MAX: usize = 3000;
+/// Addresses forgotten at once when there are too many (64: a message names 50, so one search makes room for it).
+const FORGOTTEN_AT_ONCE: usize = 64;
+/// An address that nobody named for so long is forgotten (30 min: longer than most transfers, and it is named again when it is
+/// somebody's neighbour).
+const FORGET_AFTER: Duration = Duration::from_secs(30 * 60);
+/// One that failed [`HOPELESS`] times is forgotten so long after it was named last.
+const FORGET_FAILING_AFTER: Duration = Duration::from_secs(2 * 60);
+/// Failures after which hearsay was wrong (6: the pauses up to then are half a minute, and a silent address takes a minute more).
+const HOPELESS: u32 = 6;
 
 /// The state of one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,231 +62,229 @@ pub(super) enum Origin {
     Gossip,
 }
 
+/// One address.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    origin: Origin,
+    state: State,
+    /// When somebody named it last, or it was a neighbour.
+    seen: Time,
+}
+
+impl Known {
+    /// How often it failed, when it waits for an attempt.
+    const fn idle_failures(&self) -> Option<u32> {
+        match self.state {
+            State::Idle { failures, .. } => Some(failures),
+            _ => None,
+        }
+    }
+
+    /// Whether it is hearsay that proved empty.
+    fn is_stale(&self, now: Time) -> bool {
+        let unseen = now - self.seen;
+        self.origin == Origin::Gossip
+            && self.idle_failures().is_some_and(|failures| {
+                unseen > FORGET_AFTER || (failures >= HOPELESS && unseen > FORGET_FAILING_AFTER)
+            })
+    }
+}
+
 /// All known addresses.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
-    known: BTreeMap<SocketAddr, (Origin, State)>,
-    /// No address is due earlier; asked with every event, so it is not worth a walk each time.
-    next_due: Option<Time>,
+    known: BTreeMap<SocketAddr, Known>,
+    /// No address of each origin is due earlier; asked with every event, so it is not worth a walk each time.
+    next_due: [Option<Time>; 2],
 }
 
 impl Candidates {
     /// Adds an address; one that is known keeps its state.
     pub(super) fn add(&mut self, address: SocketAddr, origin: Origin, now: Time) {
-        let is_new = !self.known.contains_key(&address);
-        if is_new && (self.known.len() < KNOWN_MAX || origin == Origin::Listed) {
-            self.known.insert(address, (origin, State::Idle { due: now, failures: 0 }));
-            self.expect(now);
+        if let Some(known) = self.known.get_mut(&address) {
+            known.seen = now;
+            if origin < known.origin {
+                known.origin = origin;
+                self.recount();
+            }
+            return;
         }
+        if origin == Origin::Gossip && self.known.len() >= KNOWN_MAX && !self.make_room() {
+            return;
+        }
+        self.known.insert(address, Known { origin, state: State::Idle { due: now, failures: 0 }, seen: now });
+        self.expect(origin, now);
     }
 
-    /// Picks up to `most` addresses to dial now, those that failed least first and else at random, and counts them as being dialled.
-    pub(super) fn dial(&mut self, most: usize, now: Time, rng: &mut Rng) -> Vec<SocketAddr> {
-        let mut due: Vec<(u32, SocketAddr)> = self
-            .known
-            .iter()
-            .filter_map(|(address, (_, state))| match state {
-                State::Idle { due, failures } if *due <= now => Some((*failures, *address)),
+    /// Forgets some hearsay for newer one, the most hopeless first; false when there is none to forget.
+    fn make_room(&mut self) -> bool {
+        let mut idle: Vec<(Reverse<u32>, Time, SocketAddr)> = (self.known.iter())
+            .filter(|(_, known)| known.origin == Origin::Gossip)
+            .filter_map(|(address, known)| Some((Reverse(known.idle_failures()?), known.seen, *address)))
+            .collect();
+        idle.sort_unstable();
+        idle.truncate(FORGOTTEN_AT_ONCE);
+        for (.., address) in &idle {
+            self.known.remove(address);
+        }
+        !idle.is_empty()
+    }
+
+    /// Forgets what nobody names any more, and what failed for long; called now and then.
+    pub(super) fn expire(&mut self, now: Time) {
+        self.known.retain(|_, known| !known.is_stale(now));
+    }
+
+    /// Picks addresses to dial now, as many as there is room for, and counts them as being dialled: half of them from the peer list
+    /// if it has as many, those that failed least first and else at random.
+    pub(super) fn dial(&mut self, room: Room, now: Time, rng: &mut Rng) -> Vec<(SocketAddr, Origin)> {
+        let listed = self.due(Origin::Listed, now, rng);
+        let mut gossip = self.due(Origin::Gossip, now, rng);
+        gossip.truncate(room.gossip);
+        // Of a single attempt nobody has a half.
+        let share = if room.all == 1 { usize::from(rng.bool()) } else { room.all.div_ceil(2) };
+        let from_list = share.max(room.all.saturating_sub(gossip.len())).min(listed.len());
+        let named = listed.into_iter().take(from_list).map(|address| (address, Origin::Listed));
+        let heard = gossip.into_iter().take(room.all - from_list).map(|address| (address, Origin::Gossip));
+        let chosen: Vec<(SocketAddr, Origin)> = named.chain(heard).collect();
+        for (address, _) in &chosen {
+            if let Some(known) = self.known.get_mut(address)
+                && let Some(failures) = known.idle_failures()
+            {
+                known.state = State::Dialling { failures };
+            }
+        }
+        self.recount();
+        chosen
+    }
+
+    /// The addresses of one origin that are due, in the order of trying.
+    fn due(&self, origin: Origin, now: Time, rng: &mut Rng) -> Vec<SocketAddr> {
+        let mut due: Vec<(u32, SocketAddr)> = (self.known.iter())
+            .filter_map(|(address, known)| match known.state {
+                State::Idle { due, failures } if known.origin == origin && due <= now => Some((failures, *address)),
                 _ => None,
             })
             .collect();
         rng.shuffle(&mut due);
         due.sort_by_key(|(failures, _)| *failures);
-        due.truncate(most);
-        let due: Vec<SocketAddr> = due.into_iter().map(|(_, address)| address).collect();
-        for address in &due {
-            if let Some((_, state)) = self.known.get_mut(address)
-                && let State::Idle { failures, .. } = *state
-            {
-                *state = State::Dialling { failures };
-            }
-        }
-        let waiting = self.known.values().filter_map(|(_, state)| match state {
-            State::Idle { due, .. } => Some(*due),
-            _ => None,
-        });
-        self.next_due = waiting.min();
-        due
+        due.into_iter().map(|(_, address)| address).collect()
     }
 
     /// An attempt failed, or a neighbour was lost: try again after a pause that grows with each failure.
     pub(super) fn failed(&mut self, address: SocketAddr, now: Time, rng: &mut Rng) {
-        let Some((_, state)) = self.known.get_mut(&address) else { return };
-        let failures = match *state {
+        self.pause(address, 1, now, rng);
+    }
+
+    /// It has no room for us, or made room for somebody else: no use to ask again soon.
+    pub(super) fn turned_away(&mut self, address: SocketAddr, now: Time, rng: &mut Rng) {
+        self.pause(address, TURNED_AWAY, now, rng);
+    }
+
+    /// A neighbour says that it left. That may be a lie, so it only takes what was never tried out of the first row.
+    pub(super) fn left(&mut self, address: SocketAddr, now: Time, rng: &mut Rng) {
+        if self.known.get(&address).is_some_and(|known| known.idle_failures() == Some(0)) {
+            self.pause(address, 1, now, rng);
+        }
+    }
+
+    /// One failure more, and at least so many.
+    fn pause(&mut self, address: SocketAddr, least: u32, now: Time, rng: &mut Rng) {
+        let Some(known) = self.known.get_mut(&address) else { return };
+        let failures = match known.state {
             State::Dialling { failures } | State::Idle { failures, .. } => failures + 1,
-            State::Connected { since, .. } if now - since >= STABLE => 1,
-            State::Connected { failures, .. } => failures + 1,
+            State::Connected { since, failures } => {
+                known.seen = now;
+                if now - since >= STABLE { 1 } else { failures + 1 }
+            }
             State::Barred => return,
         };
+        let failures = failures.max(least);
         let pause = BACKOFF_FIRST.saturating_mul(1 << (failures - 1).min(8)).min(BACKOFF_MAX);
         // A fifth up or down, so that a fleet which lost its seeder does not knock in step.
         let pause = pause.mul_f64(0.8 + 0.4 * rng.f64());
-        *state = State::Idle { due: now + pause, failures };
-        self.expect(now + pause);
+        known.state = State::Idle { due: now + pause, failures };
+        let origin = known.origin;
+        self.expect(origin, now + pause);
     }
 
     /// Whoever is there follows another content: try again after a long pause, however well the address answered.
     pub(super) fn put_off(&mut self, address: SocketAddr, now: Time, rng: &mut Rng) {
-        let Some((_, State::Idle { due, .. })) = self.known.get_mut(&address) else { return };
+        let Some(Known { state: State::Idle { due, .. }, origin, .. }) = self.known.get_mut(&address) else { return };
         *due = now + OTHER_CONTENT_PAUSE.mul_f64(0.8 + 0.4 * rng.f64());
-        let due = *due;
-        self.expect(due);
+        let (origin, due) = (*origin, *due);
+        self.expect(origin, due);
     }
 
     /// The address is a neighbour now.
     pub(super) fn connected(&mut self, address: SocketAddr, now: Time) {
-        let Some((_, state)) = self.known.get_mut(&address) else { return };
-        let failures = match *state {
+        let Some(known) = self.known.get_mut(&address) else { return };
+        let failures = match known.state {
             State::Idle { failures, .. } | State::Dialling { failures } | State::Connected { failures, .. } => failures,
             State::Barred => return,
         };
-        *state = State::Connected { since: now, failures };
+        known.state = State::Connected { since: now, failures };
     }
 
     /// Never dial this address again: it is our own, or a banned peer's.
     pub(super) fn bar(&mut self, address: SocketAddr, now: Time) {
         self.add(address, Origin::Gossip, now);
-        if let Some((_, state)) = self.known.get_mut(&address) {
-            *state = State::Barred;
+        if let Some(known) = self.known.get_mut(&address) {
+            known.state = State::Barred;
         }
     }
 
-    /// When an address may be due, if any is waiting: never too late, and too early once at most.
-    pub(super) const fn deadline(&self) -> Option<Time> {
-        self.next_due
+    /// When an address may be due if any is waiting, hearsay not before `gossip_from`: never too late, and too early once at most.
+    pub(super) fn deadline(&self, gossip_from: Time) -> Option<Time> {
+        let [listed, gossip] = self.next_due;
+        [listed, gossip.map(|due| due.max(gossip_from))].into_iter().flatten().min()
     }
 
-    fn expect(&mut self, due: Time) {
-        self.next_due = Some(self.next_due.map_or(due, |earlier| earlier.min(due)));
+    fn expect(&mut self, origin: Origin, due: Time) {
+        let next = &mut self.next_due[origin as usize];
+        *next = Some(next.map_or(due, |earlier| earlier.min(due)));
+    }
+
+    fn recount(&mut self) {
+        self.next_due = [Origin::Listed, Origin::Gossip].map(|origin| {
+            let waiting = self.known.values().filter(|known| known.origin == origin);
+            let due = waiting.filter_map(|known| match known.state {
+                State::Idle { due, .. } => Some(due),
+                _ => None,
+            });
+            due.min()
+        });
+    }
+
+    /// Whether somebody could be tried now who was not tried in vain before.
+    pub(super) fn has_untried(&self) -> bool {
+        self.known.values().any(|known| known.idle_failures() == Some(0))
+    }
+
+    /// Addresses of the peer list that were tried and are no neighbours.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        let tried = |known: &Known| matches!(known.state, State::Dialling { .. } | State::Idle { failures: 1.., .. });
+        let listed = self.known.iter().filter(move |(_, known)| known.origin == Origin::Listed && tried(known));
+        listed.map(|(address, _)| *address)
     }
 
     /// Whether every address of the user's list was tried at least once.
     pub(super) fn all_listed_tried(&self) -> bool {
         let untried = |state| matches!(state, State::Idle { failures: 0, .. } | State::Dialling { failures: 0 });
-        self.known.values().all(|(origin, state)| *origin != Origin::Listed || !untried(*state))
+        self.known.values().all(|known| known.origin != Origin::Listed || !untried(known.state))
     }
 
     /// Whether the user's list consists of barred or failing addresses only (there is at least one, and none is connected,
     /// untried or being tried for the first time).
     pub(super) fn all_listed_failed(&self) -> bool {
         let mut listed =
-            self.known.values().filter(|(origin, state)| *origin == Origin::Listed && *state != State::Barred);
-        let failing = |(_, state): &(Origin, State)| {
-            matches!(state, State::Idle { failures: 1.., .. } | State::Dialling { failures: 1.. })
+            self.known.values().filter(|known| known.origin == Origin::Listed && known.state != State::Barred);
+        let failing = |known: &Known| {
+            matches!(known.state, State::Idle { failures: 1.., .. } | State::Dialling { failures: 1.. })
         };
         listed.clone().next().is_some() && listed.all(failing)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn address(port: u16) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], port))
-    }
-
-    fn at(millis: u64) -> Time {
-        Time::ZERO + Duration::from_millis(millis)
-    }
-
-    #[test]
-    fn a_failing_address_is_tried_less_and_less_often() {
-        let (mut candidates, mut rng) = (Candidates::default(), Rng::with_seed(1));
-        candidates.add(address(1), Origin::Listed, at(0));
-        let (mut now, mut pauses) = (at(0), Vec::new());
-        for _ in 0..8 {
-            assert_eq!(candidates.dial(8, now, &mut rng), [address(1)]);
-            assert_eq!(candidates.dial(8, now, &mut rng), [], "it is being dialled already");
-            assert_eq!(candidates.deadline(), None, "nothing is to be done before the attempt ends");
-            candidates.failed(address(1), now, &mut rng);
-            let due = candidates.deadline().unwrap();
-            pauses.push(due - now);
-            now = due;
-        }
-        assert!(pauses[0] >= Duration::from_millis(400) && pauses[0] <= Duration::from_millis(600));
-        assert!(pauses[4] > pauses[1]);
-        assert!(pauses.iter().all(|p| *p <= BACKOFF_MAX.mul_f64(1.2)));
-    }
-
-    #[test]
-    fn what_was_never_tried_comes_before_what_failed() {
-        let (mut candidates, mut rng) = (Candidates::default(), Rng::with_seed(1));
-        for port in 1..=20 {
-            candidates.add(address(port), Origin::Listed, at(0));
-        }
-        let tried = candidates.dial(19, at(0), &mut rng);
-        tried.iter().for_each(|address| candidates.failed(*address, at(0), &mut rng));
-        let next = candidates.dial(1, at(60_000), &mut rng);
-        assert!(!tried.contains(&next[0]));
-    }
-
-    #[test]
-    fn connected_and_barred_addresses_are_left_alone() {
-        let (mut candidates, mut rng) = (Candidates::default(), Rng::with_seed(1));
-        for port in 1..=3 {
-            candidates.add(address(port), Origin::Listed, at(0));
-        }
-        candidates.bar(address(1), at(0));
-        assert_eq!(candidates.dial(8, at(0), &mut rng).len(), 2);
-        candidates.connected(address(2), at(0));
-        candidates.failed(address(3), at(0), &mut rng);
-        candidates.failed(address(1), at(0), &mut rng);
-        assert_eq!(candidates.dial(8, at(60_000), &mut rng), [address(3)]);
-    }
-
-    #[test]
-    fn a_peer_that_turns_us_away_again_and_again_is_asked_less_and_less_often() {
-        let (mut candidates, mut rng) = (Candidates::default(), Rng::with_seed(1));
-        candidates.add(address(1), Origin::Listed, at(0));
-        let mut now = at(0);
-        let mut knock = |candidates: &mut Candidates, stays: Duration| {
-            assert_eq!(candidates.dial(8, now, &mut rng), [address(1)]);
-            candidates.connected(address(1), now);
-            let lost = now + stays;
-            candidates.failed(address(1), lost, &mut rng);
-            now = candidates.deadline().unwrap();
-            now - lost
-        };
-        let pauses: Vec<Duration> = (0..6).map(|_| knock(&mut candidates, Duration::from_millis(3))).collect();
-        assert!(pauses[5] > BACKOFF_MAX / 2, "{pauses:?}");
-        assert!(knock(&mut candidates, STABLE) < BACKOFF_FIRST * 2, "a neighbour that stayed is looked for at once");
-    }
-
-    #[test]
-    fn whoever_follows_another_content_is_left_alone_for_long_however_often_it_answered() {
-        let (mut candidates, mut rng) = (Candidates::default(), Rng::with_seed(1));
-        candidates.add(address(1), Origin::Listed, at(0));
-        assert!(!candidates.all_listed_tried());
-        candidates.dial(8, at(0), &mut rng);
-        candidates.connected(address(1), at(0));
-        candidates.failed(address(1), at(40_000), &mut rng);
-        candidates.put_off(address(1), at(40_000), &mut rng);
-        assert!(candidates.all_listed_tried());
-        assert_eq!(candidates.dial(8, at(55_000), &mut rng), []);
-        assert_eq!(candidates.dial(8, at(65_000), &mut rng), [address(1)]);
-    }
-
-    #[test]
-    fn a_list_has_failed_when_every_entry_but_ourselves_has() {
-        let (mut candidates, mut rng) = (Candidates::default(), Rng::with_seed(1));
-        assert!(!candidates.all_listed_failed());
-        candidates.add(address(1), Origin::Listed, at(0));
-        candidates.add(address(2), Origin::Listed, at(0));
-        candidates.bar(address(2), at(0));
-        assert!(!candidates.all_listed_failed());
-        candidates.dial(8, at(0), &mut rng);
-        candidates.failed(address(1), at(0), &mut rng);
-        assert!(candidates.all_listed_failed());
-    }
-
-    #[test]
-    fn gossip_cannot_fill_the_memory() {
-        let mut candidates = Candidates::default();
-        let many = u16::try_from(KNOWN_MAX + 10).unwrap();
-        for port in 1..=many {
-            candidates.add(address(port), Origin::Gossip, at(0));
-        }
-        assert_eq!(candidates.known.len(), KNOWN_MAX);
-    }
-}
+mod tests;

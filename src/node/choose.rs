@@ -110,6 +110,9 @@ impl Node {
             let reason = self.last_failure.clone().unwrap_or_default();
             return Err(NodeError::Authentication { reason });
         }
+        if waited > limit / 2 {
+            self.ask_about_peers(limit.saturating_sub(waited));
+        }
         if waited > limit {
             if let Some(error) = self.refusal.take() {
                 return Err(NodeError::Unendorsed(error));
@@ -117,8 +120,7 @@ impl Node {
             if let Some(error) = self.nothing_acceptable() {
                 return Err(error);
             }
-            let hint = self.last_failure.as_ref().map(|text| format!(" (last failure: {text})")).unwrap_or_default();
-            return Err(NodeError::NoContent { waited: limit, hint });
+            return Err(NodeError::NoContent { waited: limit, hint: self.why_nobody() });
         }
         Ok(())
     }

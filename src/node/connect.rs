@@ -5,25 +5,33 @@
 //! Not here: TLS (`identity`), streams (`net::link`), which addresses are due (`candidates`).
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use quinn::Incoming;
+use quinn::{ConnectionError, Incoming};
 
 use super::Node;
 use super::candidates::Origin;
 use super::content::OUR_INDEX;
+use super::dials::Room;
 use super::event::Event;
-use super::links::{ACCEPT_MAX, ACCEPT_MAX_PUBLISHER, Admission, Link};
+use super::links::{ACCEPT_MAX, ACCEPT_MAX_PUBLISHER, Admission, DIAL_TARGET, Link};
+use super::neighbourhood::Occasion;
+use super::pulse::Pulse;
 use super::report::Report;
 use crate::discovery::ResolveError;
 use crate::identity::{Failure, Role, identity_of};
 use crate::net::{Greeted, LinkError, dial, greet, link, remote_address};
 use crate::swarm::{Input, SourceId};
-use crate::wire::{Hello, List, Message, Offer, PeerAddr, Peers, Reason, Reject, Text, VERSION, Wants};
+use crate::units::Time;
+use crate::wire::{Hello, List, Message, Offer, Reason, Reject, Text, VERSION, Wants};
 
 /// Handshakes in progress beyond which a newcomer must first prove its address (32: more than any swarm's honest rush per node).
 const UNPROVEN_HANDSHAKES: usize = 32;
 /// Handshakes in progress beyond which newcomers are refused and try again later (256: a second of one core).
 const HANDSHAKES_MAX: usize = 256;
+/// A leecher to which nothing came for so long looks for more neighbours than usual (10 s: a third of the patience of a transfer, and as
+/// long as a dead neighbour can hold up a chunk).
+const STARVING_AFTER: Duration = Duration::from_secs(10);
 /// Machines that were complained about are forgotten beyond this number, since addresses can be made up.
 const COMPLAINED_MAX: usize = 4096;
 
@@ -68,19 +76,61 @@ impl Node {
         }
     }
 
-    /// How many addresses may be dialled now.
-    pub(super) fn neighbours_wanted(&self) -> usize {
-        self.dials.room(self.links.len(), self.clock.now())
+    /// How many addresses may be dialled now. Whoever does not answer takes no place, and a leecher to whom nothing comes looks further.
+    fn room_to_dial(&self) -> Room {
+        let target = if self.is_starving() { ACCEPT_MAX } else { DIAL_TARGET };
+        self.dials.room(target.saturating_sub(self.answering()), self.clock.now())
+    }
+
+    /// When to dial next, if more neighbours are wanted.
+    pub(super) fn dial_deadline(&self) -> Option<Time> {
+        if self.room_to_dial().all == 0 {
+            return None;
+        }
+        self.candidates.deadline(self.dials.gossip_from())
+    }
+
+    /// Whether chunks are missing and none came for a while.
+    fn is_starving(&self) -> bool {
+        let incomplete = self.content.as_ref().is_some_and(|content| !content.swarm.is_complete());
+        incomplete && self.clock.now() - self.last_progress > STARVING_AFTER
+    }
+
+    /// Parts with a neighbour that has nothing for us, when nobody has and there are others to try.
+    pub(super) fn replace_if_starving(&mut self) {
+        if !self.is_starving() || self.links.len() < ACCEPT_MAX || !self.candidates.has_untried() {
+            return;
+        }
+        self.make_room(Occasion::Starving);
+    }
+
+    /// Parts with the neighbour that we can do without best, if with any.
+    fn make_room(&mut self, occasion: Occasion) -> bool {
+        let (standings, now) = (self.standings(), self.clock.now());
+        let Some(source) = self.turnover.choose(&standings, occasion, now) else { return false };
+        let address = self.links.link(source).map(|link| link.address);
+        self.drop_link(source, Reason::TooMany, "its place was needed for another neighbour");
+        if let Some(address) = address {
+            self.candidates.turned_away(address, now, &mut self.rng);
+        }
+        true
+    }
+
+    /// What a newcomer would do here.
+    fn occasion_of(&self, hello: &Hello) -> Occasion {
+        let ours = self.content.as_ref().map(super::content::Content::id);
+        let complete = hello.contents.iter().any(|offer| Some(offer.id) == ours && offer.complete);
+        if complete || hello.publisher || hello.wants == Wants::Nothing { Occasion::Visitor } else { Occasion::Needy }
     }
 
     /// Dials as many due addresses as neighbours are wanted.
     pub(super) fn dial_due(&mut self) {
-        let wanted = self.neighbours_wanted();
-        if wanted == 0 {
+        let room = self.room_to_dial();
+        if room.all == 0 {
             return;
         }
-        for address in self.candidates.dial(wanted, self.clock.now(), &mut self.rng) {
-            self.dials.begin(address, self.clock.now());
+        for (address, origin) in self.candidates.dial(room, self.clock.now(), &mut self.rng) {
+            self.dials.begin(address, origin, self.clock.now());
             let (endpoint, hello, events) = (self.endpoint.clone(), self.hello(), self.events.clone());
             self.events.spawn(async move {
                 let connect = async {
@@ -164,6 +214,9 @@ impl Node {
         }
         let remote = remote_address(&greeted.connection);
         let address = dialled_address.unwrap_or_else(|| listening_address(remote, greeted.hello.listen_port));
+        if let Some(older) = self.links.predecessor(greeted.hello.peer, remote) {
+            self.drop_link(older, Reason::Gone, "it was started again");
+        }
         let publishes = self.content.as_ref().is_some_and(|content| content.press.is_some());
         let most = if publishes { ACCEPT_MAX_PUBLISHER } else { ACCEPT_MAX };
         match self.links.admit(self.peer, greeted.hello.peer, greeted.dialled, most) {
@@ -183,9 +236,10 @@ impl Node {
                 }
                 return;
             }
+            Admission::Full if self.make_room(self.occasion_of(&greeted.hello)) => {}
             Admission::Full => {
                 // Whoever finds no room here learns where else to ask.
-                let elsewhere = self.addresses(None);
+                let elsewhere = self.addresses_for(address, None);
                 tokio::spawn(link::turn_away(greeted, elsewhere));
                 return;
             }
@@ -227,57 +281,36 @@ impl Node {
                 theirs: None,
                 joined: false,
                 told: None,
+                pulse: Pulse::new(self.clock.now()),
             },
         );
         let peers = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
         self.peers_seen += 1;
         tracing::info!(%address, %identity, ?role, dialled, "neighbour gained");
         self.reports.send(Report::Joined { address, identity, publisher, peers });
-        if let Some(link) = self.links.link(source) {
-            let others = self.addresses(Some(source));
-            tell_peers(link, others);
-        }
-        self.newcomers.push(source);
+        self.tell_addresses(source);
+        self.changes.came(source);
         self.introduce(source);
-    }
-
-    /// Where our neighbours listen, `except` aside.
-    fn addresses(&self, except: Option<SourceId>) -> Vec<PeerAddr> {
-        let others = self.links.iter().filter(|(source, _)| Some(*source) != except);
-        others.map(|(_, link)| peer_address(link)).collect()
-    }
-
-    /// Tells everybody about neighbours gained since the last time; called at most once a second.
-    pub(super) fn spread_newcomers(&mut self) {
-        let newcomers = std::mem::take(&mut self.newcomers);
-        for (source, link) in self.links.iter() {
-            let others = newcomers.iter().filter(|other| **other != source);
-            tell_peers(link, others.filter_map(|other| self.links.link(*other)).map(peer_address));
-        }
-    }
-
-    /// Neighbours named addresses: some may become neighbours.
-    pub(super) fn on_peers(&mut self, source: SourceId, joined: &[PeerAddr]) {
-        let Some(link) = self.links.link(source) else { return };
-        let from_loopback = link.address.ip().to_canonical().is_loopback();
-        let now = self.clock.now();
-        for peer in joined.iter().filter(|peer| peer.peer != Some(self.peer)) {
-            let address = SocketAddr::new(peer.addr.ip().to_canonical(), peer.addr.port());
-            if is_dialable(address, from_loopback) {
-                self.candidates.add(address, Origin::Gossip, now);
-            }
-        }
     }
 
     /// A link is over.
     pub(super) fn on_closed(&mut self, source: SourceId, reason: &str) {
         let Some(link) = self.links.remove(source) else { return };
         self.totals.end(source);
+        let (end, now) = (link.connection.close_reason(), self.clock.now());
         for address in link.aliases.iter().chain([&link.address]) {
-            self.candidates.failed(*address, self.clock.now(), &mut self.rng);
+            if has_no_room(end.as_ref()) {
+                self.candidates.turned_away(*address, now, &mut self.rng);
+            } else {
+                self.candidates.failed(*address, now, &mut self.rng);
+            }
+        }
+        if has_left(end.as_ref()) {
+            self.changes.went(source, link.address);
         }
         if let Some(content) = &mut self.content {
             content.requests.retain(|_, request| request.source != source);
+            content.sending.retain(|_, to| *to != source);
             content.fetching.retain(|(from, _), _| *from != source);
         }
         if link.joined {
@@ -294,6 +327,13 @@ impl Node {
             link::close(&link.connection, reason, text);
             self.on_closed(source, text);
         }
+    }
+
+    /// A neighbour leaves the swarm.
+    pub(super) fn on_bye(&mut self, source: SourceId, reason: Reason) {
+        let Some(address) = self.links.link(source).map(|link| link.address) else { return };
+        self.drop_link(source, Reason::Gone, &format!("it leaves: {reason}"));
+        self.changes.went(source, address);
     }
 
     /// A neighbour says why it does not want us; unless it follows another content, it ends the link itself.
@@ -329,33 +369,23 @@ impl Node {
     }
 }
 
-/// Names peers to a neighbour, as many to a message as its cap allows.
-fn tell_peers(link: &Link, peers: impl IntoIterator<Item = PeerAddr>) {
-    for joined in List::split(peers) {
-        link.tell(&Message::Peers(Peers { joined, left: List::default() }));
+/// Whether a connection ended because the other side has no place for us.
+fn has_no_room(end: Option<&ConnectionError>) -> bool {
+    matches!(end, Some(ConnectionError::ApplicationClosed(close)) if close.error_code == u32::from(Reason::TooMany.code()).into())
+}
+
+/// Whether a connection ended with the other side, as far as that can be known: not when one of the two only parted with the other.
+fn has_left(end: Option<&ConnectionError>) -> bool {
+    let gone = [Reason::Gone, Reason::Complete, Reason::Stopped].map(|reason| u32::from(reason.code()).into());
+    match end {
+        Some(ConnectionError::TimedOut | ConnectionError::Reset) => true,
+        Some(ConnectionError::ApplicationClosed(close)) => gone.contains(&close.error_code),
+        _ => false,
     }
 }
 
-/// How a neighbour is named to others.
-fn peer_address(link: &Link) -> PeerAddr {
-    PeerAddr { addr: link.address, peer: Some(link.hello.peer), zone: link.hello.zone.clone() }
-}
-
 /// Where somebody who dialled us can be dialled.
-fn listening_address(remote: SocketAddr, port: u16) -> SocketAddr {
-    SocketAddr::new(remote.ip(), port)
-}
-
-/// Whether an address from a neighbour may be dialled: never a special one, and loopback only for those who are there.
-fn is_dialable(address: SocketAddr, from_loopback: bool) -> bool {
-    let ip = address.ip();
-    let link_local = match ip {
-        std::net::IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
-        std::net::IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    };
-    address.port() != 0
-        && !ip.is_unspecified()
-        && !ip.is_multicast()
-        && !link_local
-        && (!ip.is_loopback() || from_loopback)
+fn listening_address(mut remote: SocketAddr, port: u16) -> SocketAddr {
+    remote.set_port(port);
+    remote
 }

@@ -64,6 +64,8 @@ pub(super) struct Content {
     pub(super) press: Option<Press>,
     pub(super) requests: BTreeMap<RequestId, Request>,
     pub(super) next_request: u64,
+    /// Answers under way, with whom they go to.
+    pub(super) sending: BTreeMap<RequestId, SourceId>,
     /// Requests of ours that are under way; dropping the sender cancels one.
     pub(super) fetching: BTreeMap<(SourceId, ChunkId), oneshot::Sender<()>>,
     /// Chunks that came before their proof, with the moment of their coming.
@@ -109,12 +111,18 @@ impl Content {
             press: None,
             requests: BTreeMap::new(),
             next_request: 0,
+            sending: BTreeMap::new(),
             fetching: BTreeMap::new(),
             unproven: Vec::new(),
             found: Found::new(Bitfield::none(layout)),
             zeros,
             snapshot,
         }
+    }
+
+    /// Whether an answer to this neighbour is under way.
+    pub(super) fn is_sending_to(&self, source: SourceId) -> bool {
+        self.sending.values().any(|to| *to == source)
     }
 
     /// Whether this node answers with other chunks than those asked for, in its first pass.

@@ -11,7 +11,7 @@ use super::upload::UploadError;
 use crate::chunk::ChunkId;
 use crate::discovery::ResolveError;
 use crate::manifest::{Digest, Manifest, SignedBatch};
-use crate::net::{FetchError, Greeted, LinkError, ObtainError};
+use crate::net::{Echo, FetchError, Greeted, LinkError, ObtainError};
 use crate::store::StoreError;
 use crate::swarm::{RequestId, SourceId};
 
@@ -26,6 +26,8 @@ pub(super) enum Event {
     Greeted { greeted: Box<Greeted>, address: Option<SocketAddr> },
     /// No neighbour came of a connection.
     NotGreeted { address: SocketAddr, dialled: bool, error: LinkError },
+    /// What became of datagrams to a listed peer that does not answer.
+    Probed { address: SocketAddr, echo: Echo },
     /// A neighbour sent us the manifest, or could not.
     Obtained { source: SourceId, outcome: Result<Manifest, ObtainError> },
     /// The destination is ready for a content.

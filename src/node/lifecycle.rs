@@ -13,7 +13,7 @@ use super::report::Report;
 use super::serve::refuse;
 use super::snapshot::{Phase, Snapshot};
 use super::{Inbox, Node};
-use crate::swarm::{self, Input};
+use crate::swarm::{self, Input, SourceId};
 use crate::units::{Bytes, Time};
 use crate::wire::{Message, Reason, Refusal};
 
@@ -23,6 +23,10 @@ const LINGER_MAX: Duration = Duration::from_secs(10);
 const FAREWELL_MAX: Duration = Duration::from_millis(200);
 /// How long uploads under way may take to end when a node leaves.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// A neighbour that is silent for so long while it is sent a chunk takes none (1 s: forty times the longest delay of an acknowledgement).
+const DRAIN_SILENCE: Duration = Duration::from_secs(1);
+/// How often that is looked at.
+const DRAIN_LOOK: Duration = Duration::from_millis(100);
 /// Bytes that count as news (64 KiB: somebody who sends a byte now and then does not keep a job from being given up).
 const ARRIVAL_LEN: u64 = 64 << 10;
 
@@ -68,7 +72,8 @@ impl Node {
         if self.config.exit_complete
             && let Some(completed) = self.completed_at
         {
-            let needed = self.content.as_ref().is_some_and(|content| !is_held_elsewhere(content));
+            let answers = |source| self.answers(source, now);
+            let needed = self.content.as_ref().is_some_and(|content| !is_held_elsewhere(content, answers));
             return !needed || now - completed > LINGER_MAX;
         }
         self.config.seed_idle_timeout.is_some_and(|limit| now - self.last_request > limit)
@@ -79,12 +84,16 @@ impl Node {
         self.leaving = true;
         self.drive();
         self.refuse_waiting();
+        let (began, mut look) = (self.clock.now(), tokio::time::interval(DRAIN_LOOK));
         let work = async {
-            while self.uploads_under_way() > 0 {
+            while self.uploads_under_way() > 0 && !self.drains_in_vain(began) {
                 let event = tokio::select! {
                     Some(event) = inbox.events.recv() => self.on_event(event),
                     Some((source, event)) = inbox.links.recv() => self.on_link_event(source, event),
-                    else => return,
+                    _ = look.tick() => {
+                        self.feel_pulses();
+                        Ok(())
+                    }
                 };
                 if let Err(error) = event {
                     tracing::warn!(%error, "while leaving");
@@ -94,6 +103,16 @@ impl Node {
         };
         // Whoever is served more slowly than this asks somebody else.
         let _ = tokio::time::timeout(DRAIN_MAX, work).await;
+    }
+
+    /// Whether all for whom we stay are silent. Whoever takes a chunk acknowledges it all the time, so this shows within a second.
+    fn drains_in_vain(&self, began: Time) -> bool {
+        let now = self.clock.now();
+        let silent = |source: SourceId| {
+            let Some(link) = self.links.link(source) else { return true };
+            !link.pulse.answers(now) || link.pulse.silence(now).min(now - began) > DRAIN_SILENCE
+        };
+        self.content.as_ref().is_some_and(|content| content.sending.values().copied().all(silent))
     }
 
     /// Refuses the requests that wait: nobody carries out what the swarm asks for any more, so none of them would ever begin.
@@ -152,9 +171,13 @@ fn other_content_hint(address: SocketAddr) -> String {
     format!(" ({address} follows another content; if its source has changed, the next run fetches what is new)")
 }
 
-/// Whether every chunk is with another neighbour too, so that nobody needs us.
-fn is_held_elsewhere(content: &super::content::Content) -> bool {
+/// Whether every chunk is with another neighbour that answers too, so that nobody needs us. Whoever does not answer neither holds nor
+/// waits for anything, as far as anybody can tell.
+fn is_held_elsewhere(content: &super::content::Content, answers: impl Fn(SourceId) -> bool) -> bool {
     let count = content.manifest.layout().count();
-    let mut neighbours = content.swarm.sources().filter(|source| !source.profile.local).peekable();
-    neighbours.peek().is_none() || neighbours.all(|source| source.known == count) || content.swarm.is_replicated()
+    let neighbours = content.swarm.sources().filter(|source| !source.profile.local && answers(source.id));
+    let mut neighbours = neighbours.peekable();
+    neighbours.peek().is_none()
+        || neighbours.all(|source| source.known == count)
+        || content.swarm.is_replicated(&answers)
 }

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use super::pulse::Pulse;
 use crate::bitfield::Bitfield;
 use crate::identity::Identity;
-use crate::net::ControlSender;
+use crate::net::{ControlSender, remote_address};
 use crate::swarm::SourceId;
 use crate::wire::limits::OFFERS_MAX;
 use crate::wire::{ContentIndex, Hello, Message, Offer, PeerId, Reason};
@@ -42,6 +43,8 @@ pub(super) struct Link {
     pub(super) joined: bool,
     /// Chunks whose proof it has from us, or we from it.
     pub(super) told: Option<Bitfield>,
+    /// Whether it is alive and of use.
+    pub(super) pulse: Pulse,
 }
 
 impl Link {
@@ -120,6 +123,13 @@ impl Links {
         if !dialled && self.by_source.len() >= most { Admission::Full } else { Admission::Keep }
     }
 
+    /// The neighbour whose place a peer takes that calls itself `theirs` and sends from `remote`: a port belongs to one process, so
+    /// another peer there before it is its earlier run.
+    pub(super) fn predecessor(&self, theirs: PeerId, remote: SocketAddr) -> Option<SourceId> {
+        let same_port = |link: &Link| link.hello.peer != theirs && remote_address(&link.connection) == remote;
+        self.iter().find(|(_, link)| same_port(link)).map(|(source, _)| source)
+    }
+
     pub(super) fn insert(&mut self, source: SourceId, link: Link) {
         self.by_source.insert(source, link);
     }
@@ -142,6 +152,10 @@ impl Links {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (SourceId, &Link)> {
         self.by_source.iter().map(|(source, link)| (*source, link))
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (SourceId, &mut Link)> {
+        self.by_source.iter_mut().map(|(source, link)| (*source, link))
     }
 
     /// The neighbours that take part in our content's swarm.

@@ -7,6 +7,7 @@
 //!
 //! Not here: decisions about chunks (`swarm`), flags and lines (`cli`).
 
+mod addresses;
 mod blame;
 mod candidates;
 mod choose;
@@ -17,15 +18,19 @@ mod dials;
 mod download;
 mod error;
 mod event;
+mod exchange;
 mod expect;
 mod finish;
 mod gossip;
 mod lifecycle;
 mod links;
+mod neighbourhood;
 mod obtain;
 mod press;
 mod prove;
 mod publish;
+mod pulse;
+mod reach;
 mod report;
 mod serve;
 mod snapshot;
@@ -64,16 +69,19 @@ use candidates::Candidates;
 use content::Content;
 use dials::Dials;
 use event::{Event, Events};
+use exchange::Changes;
 use expect::LeftAlone;
 use gossip::Zones;
 use links::Links;
+use neighbourhood::Turnover;
 use obtain::{Seek, Stored};
 use press::Press;
+use reach::Reach;
 use totals::Totals;
 
 /// How often the loop looks at bounds, progress and gossip of addresses, however many events come meanwhile.
 const REVIEW_EVERY: Duration = Duration::from_millis(200);
-/// Addresses of new neighbours are passed on at most so often.
+/// Who came and went is passed on at most so often, and neighbours are looked at.
 const PEERS_EVERY: Duration = Duration::from_secs(1);
 /// Link events that may wait for the loop; beyond that, reading from neighbours pauses.
 const LINK_EVENTS: usize = 1024;
@@ -147,7 +155,9 @@ struct Node {
     next_source: u32,
     candidates: Candidates,
     zones: Zones,
-    newcomers: Vec<SourceId>,
+    changes: Changes,
+    turnover: Turnover,
+    reach: Reach,
     dials: Dials,
     /// Peers that were complained about, so that an unreachable one costs one line.
     complained: BTreeSet<IpAddr>,
@@ -229,8 +239,7 @@ impl Node {
         let content = self.content.as_ref();
         let swarm = content.and_then(|content| content.swarm.deadline());
         let press = content.and_then(|content| content.press.as_ref()?.deadline());
-        let dial = if self.neighbours_wanted() > 0 { self.candidates.deadline() } else { None };
-        [swarm, press, dial].into_iter().flatten().fold(self.next_review, Time::min)
+        [swarm, press, self.dial_deadline()].into_iter().flatten().fold(self.next_review, Time::min)
     }
 
     /// Something may be due. True when the node may leave.
@@ -247,7 +256,10 @@ impl Node {
         self.report_progress();
         if now >= self.next_peers {
             self.next_peers = now + PEERS_EVERY;
-            self.spread_newcomers();
+            self.spread_changes();
+            self.feel_pulses();
+            self.candidates.expire(now);
+            self.replace_if_starving();
         }
         self.review()
     }
@@ -282,6 +294,7 @@ impl Node {
             Event::Resolved { name, outcome } => self.on_resolved(&name, outcome),
             Event::Greeted { greeted, address } => self.on_greeted(*greeted, address),
             Event::NotGreeted { address, dialled, error } => self.on_not_greeted(address, dialled, &error),
+            Event::Probed { address, echo } => self.on_probed(address, echo),
             Event::Obtained { source, outcome } => self.on_obtained(source, outcome),
             Event::Ready(outcome) => self.on_ready(*outcome)?,
             Event::Arriving { source, asked, chunk } => {
@@ -337,10 +350,10 @@ impl Node {
             Message::Have { content, chunks } if about_ours(content) => self.on_have(source, chunks.indices()),
             Message::Digests { content, batches } if about_ours(content) => self.on_batches(source, &batches)?,
             Message::Root { content, root } if about_ours(content) => self.on_root(source, &root)?,
-            Message::Peers(peers) => self.on_peers(source, &peers.joined),
+            Message::Peers(peers) => self.on_peers(source, &peers),
             Message::BadChunk { content, chunk } if about_ours(content) => self.on_bad_chunk(source, chunk),
             Message::Reject(reject) => self.on_rejected(source, &reject),
-            Message::Bye { reason } => self.drop_link(source, Reason::Gone, &format!("it leaves: {reason}")),
+            Message::Bye { reason } => self.on_bye(source, reason),
             Message::Hello(_) | Message::Welcome => self.violation(source, "a second hello"),
             // News about a content that is not ours (any more), or of before both sides had agreed on it.
             _ => {}

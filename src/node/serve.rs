@@ -83,6 +83,7 @@ impl Node {
             told: link.told.as_ref().is_some_and(|told| told.contains(chunk)),
             zeros: content.proofs.digest(chunk) == Some(content.zeros.digest(chunk)),
         };
+        content.sending.insert(request, source);
         let events = self.events.clone();
         self.events.spawn(async move {
             let outcome = match upload.run().await {
@@ -129,6 +130,9 @@ impl Node {
         outcome: Result<(), UploadError>,
     ) -> Result<(), NodeError> {
         self.last_request = self.clock.now();
+        if let Some(content) = &mut self.content {
+            content.sending.remove(&request);
+        }
         let outcome = match outcome {
             Ok(()) => Outcome::Delivered,
             Err(UploadError::Stopped) => Outcome::Aborted,

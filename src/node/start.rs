@@ -16,11 +16,14 @@ use super::candidates::Candidates;
 use super::dials::Dials;
 use super::error::NodeError;
 use super::event::{Event, Events};
+use super::exchange::Changes;
 use super::expect::LeftAlone;
 use super::gossip::Zones;
 use super::links::Links;
+use super::neighbourhood::Turnover;
 use super::obtain::{Seek, Stored};
 use super::publish::Walked;
+use super::reach::Reach;
 use super::report::{Report, Reports};
 use super::totals::Totals;
 use super::{Clock, Inbox, LINK_EVENTS, Node, NodeConfig, Task};
@@ -66,7 +69,9 @@ impl Node {
             next_source: 1,
             candidates: Candidates::default(),
             zones: Zones::default(),
-            newcomers: Vec::new(),
+            changes: Changes::default(),
+            turnover: Turnover::default(),
+            reach: Reach::default(),
             dials: Dials::default(),
             complained: BTreeSet::new(),
             unresolved: BTreeSet::new(),

@@ -1,7 +1,7 @@
 use std::net::Ipv4Addr;
 
 use super::candidates::Origin;
-use super::links::DIAL_TARGET;
+use super::links::{ACCEPT_MAX, DIAL_TARGET};
 use super::*;
 use crate::identity::{KeyRing, SwarmKey};
 use crate::manifest::{ContentId, DatasetKey};
@@ -28,7 +28,7 @@ async fn a_due_address_wakes_nobody_while_no_more_neighbours_are_wanted() {
     node.candidates.add(address(1), Origin::Gossip, Time::ZERO);
     assert!(node.deadline() <= node.clock.now(), "it is to be dialled at once");
     let now = node.clock.now();
-    (0..DIAL_TARGET).for_each(|n| node.dials.begin(address(2 + u16::try_from(n).unwrap()), now));
+    (0..DIAL_TARGET).for_each(|n| node.dials.begin(address(2 + u16::try_from(n).unwrap()), Origin::Gossip, now));
     assert_eq!(node.deadline(), node.next_review);
 }
 
@@ -65,7 +65,7 @@ async fn acquainted() -> (Node, Inbox, SourceId, Pair) {
     let (mut node, inbox) = node();
     let (greeted, _, pair) = greeted(2).await;
     node.candidates.add(address(1), Origin::Listed, Time::ZERO);
-    node.dials.begin(address(1), Time::ZERO);
+    node.dials.begin(address(1), Origin::Listed, Time::ZERO);
     node.on_greeted(greeted, Some(address(1)));
     let source = node.links.sources()[0];
     (node, inbox, source, pair)
@@ -74,7 +74,9 @@ async fn acquainted() -> (Node, Inbox, SourceId, Pair) {
 /// Every address that the node would dial an hour from now.
 fn dialled_later(node: &mut Node) -> Vec<SocketAddr> {
     let later = node.clock.now() + Duration::from_secs(3600);
-    let mut due = node.candidates.dial(100, later, &mut node.rng);
+    let room = super::dials::Room { all: 100, gossip: 100 };
+    let mut due: Vec<SocketAddr> =
+        node.candidates.dial(room, later, &mut node.rng).into_iter().map(|(address, _)| address).collect();
     due.sort_unstable();
     due
 }
@@ -84,7 +86,7 @@ async fn a_lost_neighbour_is_looked_for_at_every_address_that_led_to_it() {
     let (mut node, _inbox, source, _pair) = acquainted().await;
     let (again, _, _other) = greeted(2).await;
     node.candidates.add(address(9), Origin::Listed, Time::ZERO);
-    node.dials.begin(address(9), Time::ZERO);
+    node.dials.begin(address(9), Origin::Listed, Time::ZERO);
     node.on_greeted(again, Some(address(9)));
     assert_eq!(node.links.len(), 1, "one connection for each peer");
     assert_eq!(dialled_later(&mut node), []);
@@ -103,7 +105,7 @@ async fn a_banned_peer_is_neither_dialled_nor_let_in_again() {
     // Somebody with another number comes from elsewhere, with a banned certificate.
     let (again, _, other) = greeted(3).await;
     node.banned.insert(crate::identity::identity_of(&again.connection).unwrap().0);
-    node.dials.begin(address(2), Time::ZERO);
+    node.dials.begin(address(2), Origin::Listed, Time::ZERO);
     node.on_greeted(again, Some(address(2)));
     assert!(within(other.dialled.closed()).await.to_string().contains("banned"));
     assert_eq!(node.links.len(), 0);
@@ -162,4 +164,61 @@ async fn a_node_that_is_dropped_closes_its_connections() {
     let endpoint = node.endpoint.clone();
     drop(node);
     assert!(within(endpoint.accept()).await.is_none());
+}
+
+/// A node that has all the neighbours that it lets in, its clock some seconds ahead, with what keeps them alive.
+async fn full() -> (Node, Inbox, Vec<(Greeted, Pair)>) {
+    let (mut node, inbox) = node();
+    node.clock = Clock(Instant::now().checked_sub(Duration::from_secs(20)).unwrap());
+    let mut pairs = Vec::new();
+    for peer in 1..=u8::try_from(ACCEPT_MAX).unwrap() {
+        let (greeted, theirs, pair) = greeted(peer).await;
+        node.on_greeted(greeted, Some(address(u16::from(peer))));
+        pairs.push((theirs, pair));
+    }
+    assert_eq!(node.links.len(), ACCEPT_MAX);
+    (node, inbox, pairs)
+}
+
+/// Lets a peer of this number knock.
+async fn knock(node: &mut Node, peer: u8) -> Pair {
+    let pair = pair().await;
+    let (ours, theirs) = (hello(0), hello(peer));
+    let both =
+        async { tokio::join!(greet(pair.dialling.clone(), true, &theirs), greet(pair.dialled.clone(), false, &ours)) };
+    let (_, greeted) = within(both).await;
+    node.on_greeted(greeted.unwrap(), None);
+    pair
+}
+
+#[tokio::test]
+async fn a_full_node_gives_a_newcomer_the_place_of_a_neighbour_that_does_not_answer() {
+    let (mut node, _inbox, pairs) = full().await;
+    let _turned_away = knock(&mut node, 100).await;
+    assert_eq!(node.links.len(), ACCEPT_MAX, "all of them are alive and young");
+    assert!(node.links.iter().all(|(_, link)| link.hello.peer != PeerId([100; 16])));
+    let silent = node.links.sources()[3];
+    node.links.link_mut(silent).unwrap().pulse = pulse::Pulse::new(Time::ZERO);
+    assert_eq!(node.answering(), ACCEPT_MAX - 1);
+    let _taken = knock(&mut node, 101).await;
+    assert!(node.links.link(silent).is_none() && node.links.iter().any(|(_, l)| l.hello.peer == PeerId([101; 16])));
+    assert!(within(pairs[3].1.dialled.closed()).await.to_string().contains("place was needed"));
+    assert!(!dialled_soon(&mut node).contains(&address(4)), "it is not dialled again at once");
+}
+
+/// Every address that the node would dial two seconds from now.
+fn dialled_soon(node: &mut Node) -> Vec<SocketAddr> {
+    let (soon, room) = (node.clock.now() + Duration::from_secs(2), super::dials::Room { all: 100, gossip: 100 });
+    node.candidates.dial(room, soon, &mut node.rng).into_iter().map(|(address, _)| address).collect()
+}
+
+#[tokio::test]
+async fn neighbours_that_do_not_answer_hold_no_place() {
+    let (mut node, _inbox, _pairs) = full().await;
+    node.candidates.add(address(200), Origin::Listed, Time::ZERO);
+    assert_eq!(node.dial_deadline(), None);
+    for source in node.links.sources().into_iter().take(ACCEPT_MAX - DIAL_TARGET + 1) {
+        node.links.link_mut(source).unwrap().pulse = pulse::Pulse::new(Time::ZERO);
+    }
+    assert_eq!(node.dial_deadline(), Some(Time::ZERO));
 }

@@ -62,6 +62,11 @@ impl Totals {
         }
     }
 
+    /// Bytes that came from a neighbour and went to it since it came.
+    pub(super) fn moved(&self, source: SourceId) -> u64 {
+        self.here.get(&source).map_or(0, |totals| totals.received.0 + totals.uploaded.0)
+    }
+
     /// All of them, by name.
     pub(super) fn list(&self) -> Vec<SourceTotals> {
         let mut all = self.gone.clone();

@@ -96,7 +96,11 @@ impl Upload {
                 }
             };
             hasher = hashed;
-            self.send.write_chunk(data).await?;
+            if !frames::hand_over(&mut self.send, data).await? {
+                // What waits for a receiver that takes nothing is memory that others could use.
+                let _ = self.send.reset(VarInt::from_u32(StreamCode::TooSlow.code()));
+                return Err(UploadError::Stopped);
+            }
             offset += len;
         }
         let digest = hasher.map(Hasher::finish);

@@ -381,9 +381,10 @@ fn a_lost_chunk_is_fetched_again_and_completion_is_said_again() {
 fn a_copy_is_replicated_when_its_neighbours_together_hold_all_of_it() {
     let mut stage = Stage::new(set(0..4), Config::default());
     stage.join(0, &[0, 1]);
-    assert!(!stage.swarm.is_replicated());
+    assert!(!stage.swarm.is_replicated(|_| true));
     stage.join(1, &[2, 3, 7]);
-    assert!(stage.swarm.is_replicated());
+    assert!(stage.swarm.is_replicated(|_| true));
+    assert!(!stage.swarm.is_replicated(|source| source == SourceId(1)), "the other one does not count");
 }
 
 #[test]

@@ -143,15 +143,16 @@ impl Swarm {
         self.board.sources().values().any(|source| source.known.contains(chunk))
     }
 
-    /// Whether every chunk that this machine holds is held by a neighbour too, so that nothing is lost when it leaves.
+    /// Whether every chunk that this machine holds is held by a neighbour that `counts` too, so that nothing is lost when it leaves.
+    /// Neighbours that are silent while they owe an answer do not count.
     #[must_use]
-    pub fn is_replicated(&self) -> bool {
+    pub fn is_replicated(&self, counts: impl Fn(SourceId) -> bool) -> bool {
         let neighbours: Vec<&Bitfield> = self
             .board
             .sources()
-            .values()
-            .filter(|s| !s.profile.local && s.silent.is_none())
-            .map(|s| &s.known)
+            .iter()
+            .filter(|(id, s)| !s.profile.local && s.silent.is_none() && counts(**id))
+            .map(|(_, s)| &s.known)
             .collect();
         self.have().words().iter().enumerate().all(|(i, held)| {
             let elsewhere = neighbours.iter().fold(0, |union, known| union | known.words()[i]);

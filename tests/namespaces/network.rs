@@ -89,6 +89,13 @@ impl Network {
         }
     }
 
+    /// Gives rules to the firewall of this machine, in the words of nft(8).
+    pub(crate) fn filter(&self, at: usize, rules: &[&str]) {
+        for rule in rules {
+            run("ip", &["netns", "exec", &self.machines[at], "nft", rule]);
+        }
+    }
+
     /// Cuts this machine off.
     pub(crate) fn cut_off(&self, at: usize) -> Partition<'_> {
         let partition = Partition { machine: &self.machines[at] };

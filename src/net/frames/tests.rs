@@ -1,6 +1,7 @@
 use tokio::time::{pause, resume};
 
 use super::*;
+use crate::net::TransportSettings;
 use crate::net::testing::{pair, within};
 use crate::wire::{Message, Open, Peers};
 
@@ -62,4 +63,18 @@ async fn a_stream_that_ends_inside_a_frame_is_broken() {
     for part in [1, 4, whole.len() - 1] {
         assert!(matches!(read_bytes(&whole[..part], true).await, Err(FrameError::Broken(_))), "{part} bytes");
     }
+}
+
+#[tokio::test]
+async fn data_that_nobody_takes_is_given_up() {
+    let pair = pair().await;
+    let mut send = pair.dialling.open_uni().await.unwrap();
+    let window = usize::try_from(TransportSettings::default().stream_receive_window).unwrap();
+    let fits = within(hand_over(&mut send, Bytes::from(vec![0; window]))).await;
+    assert!(fits.unwrap(), "the receiver has room for it, whether it reads or not");
+    // From here on time passes only where everybody waits for it.
+    pause();
+    let taken = within(hand_over(&mut send, Bytes::from_static(b"more"))).await;
+    resume();
+    assert!(!taken.unwrap());
 }
