@@ -24,6 +24,7 @@ mod obtain;
 mod press;
 mod prove;
 mod publish;
+mod renewal;
 mod report;
 mod serve;
 mod snapshot;
@@ -45,6 +46,7 @@ use tokio::sync::mpsc;
 
 pub use config::{NodeConfig, Task};
 pub use error::NodeError;
+pub use renewal::RoleError;
 pub use report::{Report, Reports, Summary};
 pub use snapshot::{Phase, Snapshot};
 pub use totals::SourceTotals;
@@ -64,6 +66,7 @@ use gossip::Zones;
 use links::Links;
 use obtain::{Seek, Stored};
 use press::Press;
+use renewal::Renewal;
 use totals::Totals;
 
 /// How often the loop looks at bounds, progress and gossip of addresses, however many events come meanwhile.
@@ -127,6 +130,7 @@ impl Clock {
 struct Node {
     config: NodeConfig,
     credentials: Credentials,
+    renewal: Renewal,
     reports: Reports,
     clock: Clock,
     rng: Rng,
@@ -293,6 +297,7 @@ impl Node {
             Event::Committed(outcome) => self.on_committed(outcome)?,
             Event::Finished(outcome) => self.on_finished(outcome)?,
             Event::ReadBack(outcome) => self.on_read_back(outcome)?,
+            Event::Looked(look) => self.on_looked(*look),
         }
         Ok(())
     }
