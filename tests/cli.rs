@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 fn strew(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_strew"));
     command.args(words).stdin(Stdio::null());
-    for name in ["STREW_KEY", "STREW_KEY_FILE", "STREW_LOG"] {
+    for name in ["STREW_KEY", "STREW_KEY_FILE", "STREW_CERTS_DIR", "STREW_BUNDLE", "STREW_LOG"] {
         command.env_remove(name);
     }
     command

@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::certificates::CertificateArgs;
+use super::certs::CertsCommand;
 use super::exit::ExitCode;
 use super::spelling::{self, Flags};
 
@@ -25,7 +27,7 @@ use super::spelling::{self, Flags};
     about = "Replicates a directory or a file to many machines, peer to peer, over mutually authenticated QUIC",
     long_about = None,
     override_usage = "strew --src DIR [OPTIONS]\n       strew --dst DIR --peer-list PEER[,PEER...] [OPTIONS]\n       \
-                      strew --src DIR --dst DIR [OPTIONS]\n       strew demo [DIR] [--into DIR]\n       strew key new|id [OPTIONS]",
+                      strew --src DIR --dst DIR [OPTIONS]\n       strew demo [DIR] [--into DIR]\n       strew key new|id [OPTIONS]\n       strew certs init|issue|csr|sign|show [OPTIONS]",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
     next_line_help = false
@@ -47,6 +49,9 @@ pub enum Command {
     /// Make a swarm key, or show which swarm a key belongs to.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Make an authority and certificates with roles, for machines whose owners do not trust each other, or show them.
+    #[command(subcommand)]
+    Certs(CertsCommand),
 }
 
 /// The words after `demo`.
@@ -131,6 +136,9 @@ pub struct TransferArgs {
     /// The file with the swarm key; - is standard input [default: $STREW_KEY, then the file $STREW_KEY_FILE].
     #[arg(long, value_name = "FILE", help_heading = WHO)]
     pub key_file: Option<PathBuf>,
+    /// Certificates in place of the key.
+    #[command(flatten)]
+    pub certificates: CertificateArgs,
     /// A label for the place that this machine is in. It is told to the peers and does not steer yet [default: none].
     #[arg(long, value_name = "LABEL", help_heading = WHO)]
     pub zone: Option<String>,

@@ -1,6 +1,7 @@
 //! The environment variables that strew knows, read once.
 //!
-//! Only two kinds of settings come from here: the swarm key, which must never stand on a command line, and the log's level,
+//! Only two kinds of settings come from here: the swarm key, which must never stand on a command line (and, as an image wants it,
+//! where the certificates are that take its place), and the log's level,
 //! which one wants to turn up without changing a deployment's arguments. A third variable is for the processes of a demonstration.
 //!
 //! Invariant: nobody else in strew reads these variables, and the key is wiped from our memory when it is not needed any more
@@ -24,6 +25,10 @@ pub struct Environment {
     pub key: Option<Zeroizing<String>>,
     /// `STREW_KEY_FILE`: the file with the swarm keys.
     pub key_file: Option<PathBuf>,
+    /// `STREW_CERTS_DIR`: the directory with certificates.
+    pub certs_dir: Option<PathBuf>,
+    /// `STREW_BUNDLE`: the file with certificates.
+    pub bundle: Option<PathBuf>,
     /// `STREW_LOG`: the log's filter.
     pub log: Option<String>,
     /// `STREW_DEMO`: the process id of the demonstration that this process belongs to.
@@ -40,6 +45,8 @@ impl Environment {
         Ok(Self {
             key: text("STREW_KEY")?.map(Zeroizing::new),
             key_file: std::env::var_os("STREW_KEY_FILE").map(PathBuf::from),
+            certs_dir: std::env::var_os("STREW_CERTS_DIR").map(PathBuf::from),
+            bundle: std::env::var_os("STREW_BUNDLE").map(PathBuf::from),
             log: text("STREW_LOG")?,
             demo: std::env::var(leash::PARENT).ok().and_then(|id| id.parse().ok()),
         })

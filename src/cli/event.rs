@@ -48,6 +48,8 @@ pub enum Event {
     Progress(Progress),
     /// Every byte is there, verified, durable and under its final name.
     Complete(Complete),
+    /// New keys or certificates are in use.
+    Renewed(Renewed),
     /// Something that the user should know, and that does not end the run.
     Warning(Warning),
     /// Why the run ends.
@@ -142,6 +144,13 @@ pub enum PeerState {
     Disconnected,
     /// It never took part, or does not any more: another key, another content, bad chunks.
     Refused,
+}
+
+/// New keys or certificates are in use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Renewed {
+    /// The hash of this node's certificate key from now on.
+    pub identity: String,
 }
 
 /// How far it is.

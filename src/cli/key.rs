@@ -8,9 +8,7 @@
 //!
 //! Not here: what a key is and where it may be found (`identity`).
 
-use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -18,8 +16,9 @@ use zeroize::Zeroizing;
 use super::args::KeyNewArgs;
 use super::config::Config;
 use super::exit::ExitCode;
+use super::file;
 use super::screen::Screen;
-use crate::identity::{IdentityError, KeyError, KeyRing, KeySources, SwarmId, SwarmKey};
+use crate::identity::{IdentityError, KeyError, KeyRing, KeySources, Origin, Stamp, SwarmId, SwarmKey};
 
 /// A key that could not be made, written or found.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +75,8 @@ pub struct OwnKeys {
     pub ring: KeyRing,
     /// Whether the key was made for this run, so that nobody else has it yet.
     pub fresh: bool,
+    /// The file that they are from and what it was then, if it can be read again.
+    pub file: Option<(PathBuf, Stamp)>,
 }
 
 impl OwnKeys {
@@ -92,11 +93,13 @@ impl OwnKeys {
         config: &Config,
         terminal: bool,
     ) -> Result<Self, KeyUseError> {
+        // Before it is read, so that no change is missed.
+        let file = sources.file().map(|path| (path.to_owned(), Origin::Keys(path.to_owned()).stamp()));
         if let Some(ring) = KeyRing::load(sources, stdin)? {
-            return Ok(Self { ring, fresh: false });
+            return Ok(Self { ring, fresh: false, file });
         }
         if config.needs_nobody() || (terminal && config.source().is_some()) {
-            return Ok(Self { ring: KeyRing::single(SwarmKey::generate()?), fresh: true });
+            return Ok(Self { ring: KeyRing::single(SwarmKey::generate()?), fresh: true, file: None });
         }
         Err(KeyUseError::None)
     }
@@ -137,21 +140,11 @@ pub(super) fn id(sources: &KeySources, stdin: &mut dyn Read, out: &mut dyn Write
 
 /// Writes a file that only its owner can read, durably, or leaves none.
 fn write_new(path: &Path, text: &str) -> Result<(), KeyUseError> {
-    let failed = |source| KeyUseError::Write { path: path.to_owned(), source };
-    let file = OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path);
-    let mut file = file.map_err(|error| match error.kind() {
+    file::write(path, text.as_bytes(), file::SECRET, false).map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => KeyUseError::Exists { path: path.to_owned() },
-        _ => failed(error),
-    })?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| {
-        // Half a key is worse than none. That removing may fail as well is told by the write's error.
-        let _ = std::fs::remove_file(path);
-        failed(error)
+        _ => KeyUseError::Write { path: path.to_owned(), source },
     })
 }
-
-/// The mode of a key file: what others can read, `--key-file` refuses.
-const OWNER_ONLY: u32 = 0o600;
 
 const HEADER: &str = "\
 # A new swarm key. Whoever has it can join the swarm, read what it replicates and publish to it.

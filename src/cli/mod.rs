@@ -8,9 +8,12 @@
 //!
 //! Not here: any decision about the transfer itself; `node` takes what the configuration says.
 
+mod certificates;
+mod certs;
 mod demo;
 mod environment;
 mod expect;
+mod file;
 mod invitation;
 mod key;
 mod panic;
@@ -33,6 +36,8 @@ use std::ffi::OsString;
 use std::io;
 
 pub use args::Args;
+pub use certificates::{CertificateArgs, Membership, MembershipError};
+pub use certs::CertsError;
 pub use config::Config;
 pub use environment::Environment;
 pub use exit::ExitCode;
@@ -63,6 +68,10 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     match &args.command {
         None => transfer(&args.transfer, &environment, &screen),
+        Some(Command::Certs(certs)) => match certs::run(certs, &mut io::stdout().lock(), &screen) {
+            Ok(()) => ExitCode::Complete,
+            Err(error) => fail(&screen, error.exit_code(), &error),
+        },
         Some(Command::Demo(demo)) => demonstrate(demo, &screen),
         Some(Command::Key(KeyCommand::New(new))) => match key::new(new, &mut io::stdout().lock(), &screen) {
             Ok(()) => ExitCode::Complete,
@@ -88,12 +97,11 @@ fn transfer(args: &TransferArgs, environment: &Environment, screen: &Screen) -> 
         Ok(config) => config,
         Err(error) => return fail(screen, ExitCode::Usage, &error),
     };
-    let sources = environment.key_sources(config.key_file.clone());
-    let keys = match OwnKeys::find(&sources, &mut io::stdin().lock(), &config, screen.width().is_some()) {
-        Ok(keys) => keys,
-        Err(error) => return fail(screen, error.exit_code(), &error),
-    };
-    transfer::run(&config, &keys, screen)
+    let terminal = screen.width().is_some();
+    match Membership::find(&args.certificates, environment, &mut io::stdin().lock(), &config, terminal) {
+        Ok(membership) => transfer::run(&config, &membership, screen),
+        Err(error) => fail(screen, error.exit_code(), &error),
+    }
 }
 
 /// Runs the demonstration.

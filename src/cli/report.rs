@@ -131,6 +131,7 @@ impl Reporter {
                 Some(format!("warning: {}: {}", printable(&path.path), printable(message)))
             }
             Event::Error(failure) => Some(format!("strew: {}", printable(&failure.message))),
+            Event::Renewed(renewed) => Some(format!("key or certificate renewed; identity {}", renewed.identity)),
             Event::Peer(_) | Event::Progress(_) | Event::Summary(_) => None,
         }
     }

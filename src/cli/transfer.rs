@@ -15,36 +15,46 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
+use super::certificates::Membership;
 use super::config::{Config, Output};
-use super::event::{Complete, Event, Failure, Manifest, Peer, PeerState, Root, Start, Summary, Warning};
+use super::event::{Complete, Event, Failure, Manifest, Peer, PeerState, Renewed, Root, Start, Summary, Warning};
 use super::exit::ExitCode;
 use super::invitation::Invitation;
-use super::key::OwnKeys;
 use super::report::{Reporter, TICK};
 use super::screen::Screen;
 use super::sentence;
 use crate::discovery::own_address;
-use crate::identity::Credentials;
+use crate::identity::{Credentials, Watch};
 use crate::manifest::ContentId;
 use crate::node::{self, NodeError, Report, Reports, Snapshot, SourceTotals};
 use crate::store::ErrorKind;
 use crate::units::Time;
 
 /// Runs the node that `config` describes until it ends.
-pub(super) fn run(config: &Config, keys: &OwnKeys, screen: &Screen) -> ExitCode {
+pub(super) fn run(config: &Config, membership: &Membership, screen: &Screen) -> ExitCode {
     let began = Instant::now();
     let mut reporter = Reporter::new(config, screen.clone(), Box::new(io::stdout()));
-    let credentials = match Credentials::from_keys(&keys.ring) {
+    let credentials = match membership.credentials() {
         Ok(credentials) => credentials,
-        Err(error) => return give_up(&mut reporter, ExitCode::Internal, sentence(&error)),
+        Err(error) => return give_up(&mut reporter, error.exit_code(), sentence(&error)),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return give_up(&mut reporter, ExitCode::LocalIo, format!("cannot start threads: {error}")),
     };
     let (snapshot, content, root) = (Snapshot::default(), String::new(), String::new());
-    let mut teller =
-        Teller { reporter, screen, began, snapshot, content, root, sources: Vec::new(), listen: None, config, keys };
+    let mut teller = Teller {
+        reporter,
+        screen,
+        began,
+        snapshot,
+        content,
+        root,
+        sources: Vec::new(),
+        listen: None,
+        config,
+        membership,
+    };
     let code = runtime.block_on(teller.follow(credentials));
     // Tasks that still wait for a peer are not waited for.
     runtime.shutdown_background();
@@ -71,13 +81,14 @@ struct Teller<'a> {
     sources: Vec<SourceTotals>,
     listen: Option<SocketAddr>,
     config: &'a Config,
-    keys: &'a OwnKeys,
+    membership: &'a Membership,
 }
 
 impl Teller<'_> {
     /// Runs the node and tells what it reports, until it ends.
     async fn follow(&mut self, credentials: Credentials) -> ExitCode {
-        let mut signals = match Signals::watch() {
+        let watch = credentials.watch().cloned();
+        let mut signals = match Signals::watch(watch.is_some() && self.screen.width().is_none()) {
             Ok(signals) => signals,
             Err(error) => {
                 let message = format!("cannot watch for signals: {error}");
@@ -99,13 +110,17 @@ impl Teller<'_> {
                 outcome = &mut running => break outcome,
                 Some(report) = inbox.recv() => self.tell(report),
                 _ = tick.tick() => self.tick(),
-                signal = signals.next() => match stop.take() {
-                    Some(stop) => {
-                        caught = Some(signal);
+                signal = signals.next() => match (signal, stop.take()) {
+                    (None, unused) => {
+                        stop = unused;
+                        watch.iter().for_each(Watch::hurry);
+                    }
+                    (Some(code), Some(stop)) => {
+                        caught = Some(code);
                         // The node may just have ended on its own.
                         let _ = stop.send(());
                     }
-                    None => return signal,
+                    (Some(code), None) => return code,
                 },
             }
         };
@@ -144,16 +159,17 @@ impl Teller<'_> {
     ///
     /// A fresh key of a run that needs no other machine is shown to nobody: it would only lie about in logs.
     fn invite(&self, content: ContentId) {
-        if self.keys.fresh && self.config.needs_nobody() {
+        // Certificates are each machine's own, so there is no command for all.
+        let Some(keys) = self.membership.keys().filter(|keys| !keys.fresh || !self.config.needs_nobody()) else {
             return;
-        }
+        };
         let (Some(source), Some(listen), Output::Text) = (self.config.source(), self.listen, self.config.output) else {
             return;
         };
         let address = if listen.ip().is_unspecified() { own_address() } else { Some(listen.ip()) };
         // What came through standard input has no name that others could use.
         let key_file = self.config.key_file.as_deref().filter(|file| *file != Path::new("-"));
-        let fresh_key = self.keys.fresh.then(|| self.keys.ring.first());
+        let fresh_key = keys.fresh.then(|| keys.ring.first());
         let (digest, port) = (self.config.node.digest, listen.port());
         let invitation = Invitation { fresh_key, key_file, source, content, digest, address, port };
         self.screen.say(&format!("on every other machine:\n  {}", invitation.command().as_str()));
@@ -212,28 +228,39 @@ impl Teller<'_> {
                 self.sources = list;
                 return;
             }
+            Report::Renewed { identity } => Event::Renewed(Renewed { identity: identity.to_string() }),
             Report::Warning(message) => Event::Warning(Warning { message, path: None }),
         };
         self.reporter.tell(unix_ms(), &event);
     }
 }
 
-/// The two signals that ask a run to end.
+/// The two signals that ask a run to end, and the one that asks to read key or certificates again.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// Only where there is a file to read again and no terminal that could be closed; otherwise it ends the process, as ever.
+    hang_up: Option<Signal>,
 }
 
 impl Signals {
-    fn watch() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    fn watch(renewable: bool) -> io::Result<Self> {
+        let hang_up = renewable.then(|| signal(SignalKind::hangup())).transpose()?;
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())?, hang_up })
     }
 
-    /// The exit code that belongs to the next signal.
-    async fn next(&mut self) -> ExitCode {
+    /// The exit code that belongs to the next signal; `None` when it only asks to read files again.
+    async fn next(&mut self) -> Option<ExitCode> {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.interrupt.recv() => ExitCode::Interrupted,
-            _ = self.terminate.recv() => ExitCode::Terminated,
+            _ = self.interrupt.recv() => Some(ExitCode::Interrupted),
+            _ = self.terminate.recv() => Some(ExitCode::Terminated),
+            _ = hang_up => None,
         }
     }
 }
@@ -250,7 +277,7 @@ const fn exit_code(error: &NodeError) -> ExitCode {
         NodeError::Manifest(_) | NodeError::Weak { .. } => ExitCode::Usage,
         NodeError::Bind(_) => ExitCode::LocalIo,
         NodeError::Endorse(_) | NodeError::Panicked => ExitCode::Internal,
-        NodeError::Authentication { .. } | NodeError::Unendorsed(_) => ExitCode::Authentication,
+        NodeError::Authentication { .. } | NodeError::Unendorsed(_) | NodeError::Role(_) => ExitCode::Authentication,
         NodeError::NoContent { .. } | NodeError::NotOffered { .. } | NodeError::Incomplete { .. } => {
             ExitCode::Incomplete
         }

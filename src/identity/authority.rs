@@ -19,6 +19,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PublicKeyData, SerialNumber, SignatureAlgorithm, SigningKey,
 };
+use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::Zeroizing;
 
@@ -37,6 +38,12 @@ impl SwarmId {
     /// [`IdentityError::Key`] when the crypto library derives no key, which no value of the key causes.
     pub fn of_key(key: &SwarmKey) -> Result<Self, IdentityError> {
         Ok(Self::of(&AuthorityKey::derive(key)?.subject_public_key_info()))
+    }
+
+    /// The name of a swarm whose authorities are these: that of the first.
+    pub(super) fn of_roots(roots: &RootCertStore) -> Self {
+        // The store keeps the key without its frame, which is as unique.
+        Self::of(roots.roots.first().map_or(&[], |root| root.subject_public_key_info.as_ref()))
     }
 
     /// The name that belongs to an authority with this public key (DER of its SubjectPublicKeyInfo).
@@ -98,7 +105,7 @@ impl Authority {
     pub(super) fn mint(&self, role: Role) -> Result<Leaf, IdentityError> {
         let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).map_err(|_| IdentityError::Key { what: "node's" })?;
         let mint = |source| IdentityError::Mint { what: "node's", source };
-        let certificate = leaf_params(role)?.signed_by(&key, &self.issuer).map_err(mint)?.into();
+        let certificate = leaf_params("strew node", role)?.signed_by(&key, &self.issuer).map_err(mint)?.into();
         Ok(Leaf { certificate, key: PrivatePkcs8KeyDer::from(key.serialize_der()).into() })
     }
 }
@@ -142,12 +149,18 @@ fn authority_params(swarm_id: SwarmId) -> CertificateParams {
     params
 }
 
-fn leaf_params(role: Role) -> Result<CertificateParams, IdentityError> {
+/// A serial number that nobody else has.
+pub(super) fn random_serial() -> Result<SerialNumber, IdentityError> {
     let mut serial = [0; SERIAL_LEN];
     rand::fill(&mut serial).map_err(|_| IdentityError::Random)?;
     serial[0] &= 0x7f; // a serial number is positive (RFC 5280, 4.1.2.2)
-    let mut params = base_params("strew node");
-    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    Ok(SerialNumber::from_slice(&serial))
+}
+
+/// A node's certificate with this role, valid for ever.
+pub(super) fn leaf_params(common_name: &str, role: Role) -> Result<CertificateParams, IdentityError> {
+    let mut params = base_params(common_name);
+    params.serial_number = Some(random_serial()?);
     params.is_ca = IsCa::ExplicitNoCa;
     params.use_authority_key_identifier_extension = true; // required of a leaf (RFC 5280, 4.2.1.1)
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -161,7 +174,8 @@ fn leaf_params(role: Role) -> Result<CertificateParams, IdentityError> {
     Ok(params)
 }
 
-fn base_params(common_name: &str) -> CertificateParams {
+/// A certificate of that name, valid for ever.
+pub(super) fn base_params(common_name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);

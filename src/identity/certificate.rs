@@ -12,6 +12,7 @@ use std::fmt;
 
 use rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// A peer's identity: the BLAKE3 hash of its certificate's public key (DER of the SubjectPublicKeyInfo).
 ///
@@ -66,12 +67,18 @@ impl Role {
         }
     }
 
-    /// The role that this certificate names; the highest of several, [`Role::Peer`] if none.
+    /// Every role, least first.
+    pub const ALL: [Self; 3] = [Self::Observer, Self::Peer, Self::Seed];
+
+    /// The role that this certificate allows: what it names, else [`Role::Peer`].
     pub(super) fn of(certificate: &EndEntityCert<'_>) -> Self {
-        let named = |name: &str| {
-            [Self::Seed, Self::Peer, Self::Observer].into_iter().find(|role| name.eq_ignore_ascii_case(role.dns_name()))
-        };
-        certificate.valid_dns_names().filter_map(named).max().unwrap_or(Self::Peer)
+        Self::named_by(certificate).unwrap_or(Self::Peer)
+    }
+
+    /// The role that this certificate names; the highest of several.
+    pub(super) fn named_by(certificate: &EndEntityCert<'_>) -> Option<Self> {
+        let named = |name: &str| Self::ALL.into_iter().find(|role| name.eq_ignore_ascii_case(role.dns_name()));
+        certificate.valid_dns_names().filter_map(named).max()
     }
 }
 
@@ -83,6 +90,14 @@ impl fmt::Display for Role {
             Self::Seed => "seed",
         })
     }
+}
+
+/// The last second at which the certificate at the other end is valid (since 1970, UTC); `None` before the handshake is complete.
+#[must_use]
+pub fn valid_until(connection: &quinn::Connection) -> Option<u64> {
+    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
+    u64::try_from(certificate.validity().not_after.timestamp()).ok()
 }
 
 /// Who is at the other end of this connection, or `None` before the handshake is complete.

@@ -2,7 +2,7 @@
 //!
 //! From a swarm key: a certificate authority per key (the first signs our certificate, all are roots) and a certificate
 //! that lives as long as the process. What is kept afterwards is only certificates, their key and the roots, which is
-//! just what files of a PKI would give as well.
+//! just what files of a PKI give as well (`files`).
 //!
 //! Invariant: whatever our verifiers accept chains to one of the roots, has both key usages and is valid now.
 //!
@@ -19,7 +19,7 @@ use webpki::EndEntityCert;
 use zeroize::Zeroizing;
 
 use super::authority::{Authority, Leaf};
-use super::{Identity, IdentityError, KeyRing, Role, SwarmId, tls};
+use super::{Identity, IdentityError, KeyRing, Origin, Role, Stamp, SwarmId, Watch, tls};
 
 /// A node's certificate, its key, the roots it trusts, and the TLS configurations made of them. Cheap to clone.
 #[derive(Clone)]
@@ -29,9 +29,10 @@ pub struct Credentials {
     client: Arc<QuicClientConfig>,
     server: Arc<QuicServerConfig>,
     identity: Identity,
-    role: Role,
+    role: Option<Role>,
     swarm_id: SwarmId,
     reset_secret: Arc<Zeroizing<[u8; 32]>>,
+    watch: Option<Watch>,
 }
 
 impl Credentials {
@@ -68,9 +69,23 @@ impl Credentials {
         let client = tls::client(Arc::clone(&roots), Arc::clone(&certificate))?;
         let server = tls::server(Arc::clone(&roots), Arc::clone(&certificate))?;
         let leaf = EndEntityCert::try_from(&certificate.cert[0]).map_err(IdentityError::Certificate)?;
-        let (identity, role) = (Identity::of(&leaf), Role::of(&leaf));
+        let (identity, role) = (Identity::of(&leaf), Role::named_by(&leaf));
         let (client, server) = (Arc::new(tls::quic_client(client)), Arc::new(tls::quic_server(server)));
-        Ok(Self { roots, certificate, client, server, identity, role, swarm_id, reset_secret })
+        let watch = None;
+        Ok(Self { roots, certificate, client, server, identity, role, swarm_id, reset_secret, watch })
+    }
+
+    /// These credentials, which came from there, when the files were as `stamp` says.
+    #[must_use]
+    pub fn watching(mut self, origin: Origin, stamp: Stamp) -> Self {
+        self.watch = Some(Watch::new(origin, stamp));
+        self
+    }
+
+    /// The files to look at for newer credentials, if these came from files.
+    #[must_use]
+    pub const fn watch(&self) -> Option<&Watch> {
+        self.watch.as_ref()
     }
 
     /// The TLS half of a QUIC client.
@@ -93,11 +108,17 @@ impl Credentials {
 
     /// Our own role, as peers see it.
     #[must_use]
-    pub const fn role(&self) -> Role {
+    pub fn role(&self) -> Role {
+        self.role.unwrap_or(Role::Peer)
+    }
+
+    /// The role that our certificate names, if it names one.
+    #[must_use]
+    pub const fn named_role(&self) -> Option<Role> {
         self.role
     }
 
-    /// The public name of the swarm whose key minted our certificate.
+    /// The public name of the swarm whose key or authority signed our certificate.
     #[must_use]
     pub const fn swarm_id(&self) -> SwarmId {
         self.swarm_id
@@ -123,7 +144,8 @@ impl Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { identity, role, swarm_id, roots, .. } = self;
+        let Self { identity, swarm_id, roots, .. } = self;
+        let role = self.role();
         write!(f, "Credentials({identity}, {role}, swarm {swarm_id}, {} roots)", roots.len())
     }
 }

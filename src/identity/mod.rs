@@ -13,22 +13,33 @@
 mod authority;
 mod certificate;
 mod credentials;
+mod describe;
 mod endorsement;
+mod fault;
+mod files;
+mod issue;
 mod key;
 mod refusal;
 mod ring;
 mod tls;
+mod verifier;
+mod watch;
 
 pub use authority::SwarmId;
-pub use certificate::{Identity, Role, identity_of};
+pub use certificate::{Identity, Role, identity_of, valid_until};
 pub use credentials::Credentials;
+pub use describe::{DescribeError, Description, describe};
 pub use endorsement::{CHAIN_CERTIFICATE_LEN_MAX, CHAIN_LEN_MAX, EndorsementError, Endorser, Signed};
+pub use fault::CertificateFault;
+pub use files::{CertificateFiles, FilesError};
+pub use issue::{FileAuthority, IssueError, KeyKind, Pair, Wish, make_authority, request};
 pub use key::{ParseKeyError, SwarmKey};
 pub use refusal::{AuthenticationFault, Failure};
 pub use ring::{KEYS_MAX, KeyError, KeyRing, KeySources};
 pub use tls::ALPN;
+pub use watch::{Origin, RenewalError, Stamp, Watch};
 
-/// The name that every node's certificate carries and that every dialling node asks for.
+/// The name that every certificate of a swarm key carries and that every dialling node asks for; nobody checks it.
 ///
 /// One fixed name instead of host names or addresses: machines move, and whoever holds a certificate of the swarm is a
 /// peer wherever it runs. The `.internal` domain is reserved for private use, so nobody can own the name in public DNS.
@@ -58,9 +69,6 @@ pub enum IdentityError {
     /// The certificate and the roots do not make a TLS configuration.
     #[error("cannot build the TLS configuration from this certificate and these roots")]
     Tls(#[source] rustls::Error),
-    /// The roots do not make a verifier of client certificates.
-    #[error("cannot build the verifier of client certificates from these roots")]
-    Verifier(#[source] rustls::server::VerifierBuilderError),
     /// A certificate cannot be read.
     #[error("cannot read our own certificate")]
     Certificate(#[source] webpki::Error),

@@ -12,6 +12,8 @@
 
 use quinn::{ConnectionError, TransportErrorCode};
 
+use super::CertificateFault;
+
 /// Why a connection could not be made, or ended before it was of use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -33,22 +35,14 @@ pub enum Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthenticationFault {
     /// We do not believe the peer's certificate.
-    #[error("the peer's certificate is not one of our swarm: does it hold the same swarm key?")]
-    PeerForeign,
-    /// The peer's certificate is of our swarm, but its validity is over or has not begun.
-    #[error("the peer's certificate is not valid at this time: check the certificate's dates and both clocks")]
-    PeerExpired,
+    #[error("the peer's certificate {0}")]
+    Peer(CertificateFault),
     /// The peer showed no certificate.
     #[error("the peer showed no certificate; every peer of a swarm needs one")]
     PeerAnonymous,
     /// The peer does not believe our certificate.
-    #[error("the peer does not accept our certificate: does it hold the same swarm key?")]
-    OursForeign,
-    /// The peer says that our certificate is not valid now.
-    #[error(
-        "the peer says that our certificate is not valid at this time: check the certificate's dates and both clocks"
-    )]
-    OursExpired,
+    #[error("the peer refuses us because our certificate {0}")]
+    Ours(CertificateFault),
     /// The peer asked for a certificate and got none.
     #[error("the peer asks for a certificate and we showed none")]
     OursAnonymous,
@@ -66,17 +60,19 @@ impl From<&ConnectionError> for Failure {
     fn from(error: &ConnectionError) -> Self {
         match error {
             // We raised the alert: it is about the peer.
-            ConnectionError::TransportError(raised) => match Refused::by(raised.code) {
+            ConnectionError::TransportError(raised) => match Refused::by(raised.code, &raised.reason) {
                 Some(Refused::Certificate(why)) => Self::Authentication(why.about_peer()),
                 Some(Refused::Protocol) => Self::Incompatible(raised.reason.clone()),
                 None => Self::Ended(error.to_string()),
             },
             // The peer raised it: it is about us.
-            ConnectionError::ConnectionClosed(close) => match Refused::by(close.error_code) {
-                Some(Refused::Certificate(why)) => Self::Authentication(why.about_us()),
-                Some(Refused::Protocol) => Self::Incompatible(String::from_utf8_lossy(&close.reason).into_owned()),
-                None => Self::Ended(error.to_string()),
-            },
+            ConnectionError::ConnectionClosed(close) => {
+                match Refused::by(close.error_code, &String::from_utf8_lossy(&close.reason)) {
+                    Some(Refused::Certificate(why)) => Self::Authentication(why.about_us()),
+                    Some(Refused::Protocol) => Self::Incompatible(String::from_utf8_lossy(&close.reason).into_owned()),
+                    None => Self::Ended(error.to_string()),
+                }
+            }
             ConnectionError::VersionMismatch => Self::Incompatible(error.to_string()),
             ConnectionError::TimedOut => Self::Unreachable,
             ConnectionError::ApplicationClosed(_)
@@ -96,24 +92,21 @@ enum Refused {
 
 #[derive(Clone, Copy)]
 enum Why {
-    Foreign,
-    Expired,
+    Fault(CertificateFault),
     Missing,
 }
 
 impl Why {
     const fn about_peer(self) -> AuthenticationFault {
         match self {
-            Self::Foreign => AuthenticationFault::PeerForeign,
-            Self::Expired => AuthenticationFault::PeerExpired,
+            Self::Fault(fault) => AuthenticationFault::Peer(fault),
             Self::Missing => AuthenticationFault::PeerAnonymous,
         }
     }
 
     const fn about_us(self) -> AuthenticationFault {
         match self {
-            Self::Foreign => AuthenticationFault::OursForeign,
-            Self::Expired => AuthenticationFault::OursExpired,
+            Self::Fault(fault) => AuthenticationFault::Ours(fault),
             Self::Missing => AuthenticationFault::OursAnonymous,
         }
     }
@@ -121,16 +114,12 @@ impl Why {
 
 impl Refused {
     /// The alert inside this error code (RFC 9001, 4.8: 0x100 plus the alert of RFC 8446, 6), if it refuses something.
-    fn by(code: TransportErrorCode) -> Option<Self> {
+    fn by(code: TransportErrorCode, reason: &str) -> Option<Self> {
         let alert = u8::try_from(u64::from(code).checked_sub(0x100)?).ok()?;
         Some(match alert {
-            // bad_certificate, unsupported_certificate, certificate_revoked, certificate_unknown, unknown_ca,
-            // access_denied, decrypt_error (the chain's signature does not fit the root of the same name)
-            42 | 43 | 44 | 46 | 48 | 49 | 51 => Self::Certificate(Why::Foreign),
-            45 => Self::Certificate(Why::Expired),  // certificate_expired
             116 => Self::Certificate(Why::Missing), // certificate_required
             40 | 70 | 71 | 120 => Self::Protocol, // handshake_failure, protocol_version, insufficient_security, no ALPN
-            _ => return None,
+            _ => Self::Certificate(Why::Fault(CertificateFault::of_alert(alert, reason)?)),
         })
     }
 }
@@ -150,9 +139,9 @@ mod tests {
     #[test]
     fn an_alert_from_the_peer_is_about_our_certificate() {
         for (alert, fault) in [
-            (48, AuthenticationFault::OursForeign),
-            (51, AuthenticationFault::OursForeign),
-            (45, AuthenticationFault::OursExpired),
+            (48, AuthenticationFault::Ours(CertificateFault::Foreign)),
+            (51, AuthenticationFault::Ours(CertificateFault::Foreign)),
+            (45, AuthenticationFault::Ours(CertificateFault::Expired)),
             (116, AuthenticationFault::OursAnonymous),
         ] {
             assert_eq!(Failure::from(&closed(alert)), Failure::Authentication(fault), "alert {alert}");

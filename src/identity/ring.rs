@@ -39,6 +39,18 @@ pub struct KeySources {
     pub env_file: Option<PathBuf>,
 }
 
+impl KeySources {
+    /// The file that the keys come from, if they come from one that can be read again.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        let given = |path: &&PathBuf| !path.as_os_str().is_empty();
+        let value = self.env_value.as_ref().is_some_and(|value| !value.trim().is_empty());
+        let from_env = self.env_file.as_ref().filter(|_| !value);
+        let file = self.file_flag.as_ref().filter(given).or(from_env.filter(given));
+        file.map(PathBuf::as_path).filter(|path| *path != Path::new("-"))
+    }
+}
+
 impl fmt::Debug for KeySources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file_flag, env_value, env_file } = self;
@@ -160,7 +172,7 @@ impl KeyRing {
         self.0.iter()
     }
 
-    fn read(path: &Path, stdin: &mut dyn Read) -> Result<Self, KeyError> {
+    pub(super) fn read(path: &Path, stdin: &mut dyn Read) -> Result<Self, KeyError> {
         if path == Path::new("-") {
             let unreadable = |source| KeyError::Read { path: "standard input".into(), source };
             let text = read_bounded(stdin, "standard input", unreadable)?;
@@ -207,7 +219,8 @@ fn read_bounded(
     Ok(text)
 }
 
-fn refuse_exposed(path: &Path, mode: u32, owner: u32, us: u32) -> Result<(), KeyError> {
+/// Refuses a file with a secret that others can read, or that somebody else could have written.
+pub(super) fn refuse_exposed(path: &Path, mode: u32, owner: u32, us: u32) -> Result<(), KeyError> {
     const OTHERS: u32 = 0o007;
     const ROOT: u32 = 0;
     if mode & OTHERS != 0 {

@@ -1,8 +1,8 @@
 //! The TLS configurations of a node, for both ends of a connection.
 //!
 //! rustls's defaults fit a web server: they remember sessions, hand out tickets and prefer AES-256. A session that is
-//! resumed calls no certificate verifier, so everything that could resume one is off here, by name, on both ends. The
-//! stock verifiers do the checking; the name that they ask for is the fixed one that every node's certificate carries.
+//! resumed calls no certificate verifier, so everything that could resume one is off here, by name, on both ends. One
+//! verifier does the checking at both (`verifier`).
 //!
 //! Invariant: TLS 1.3, a verified certificate in both directions, the protocol `strew/1`, one explicit crypto provider.
 //!
@@ -11,14 +11,15 @@
 use std::sync::Arc;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::{self, cipher_suite};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use super::IdentityError;
+use super::verifier::PeerVerifier;
 
 /// The application protocol: the whole wire format, codec included. A change of either gets another number.
 pub const ALPN: &[u8] = b"strew/1";
@@ -47,11 +48,12 @@ pub(super) fn signature_algorithms() -> WebPkiSupportedAlgorithms {
 
 /// What we do when we dial.
 pub(super) fn client(roots: Arc<RootCertStore>, certificate: Arc<CertifiedKey>) -> Result<ClientConfig, IdentityError> {
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(IdentityError::Tls)?
-        .with_webpki_verifier(verifier.map_err(IdentityError::Verifier)?)
+        // "Dangerous" is a verifier of one's own; ours differs from the stock one in that it asks for no name.
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(PeerVerifier::new(roots)))
         .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)));
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::disabled();
@@ -61,12 +63,10 @@ pub(super) fn client(roots: Arc<RootCertStore>, certificate: Arc<CertifiedKey>) 
 
 /// What we do when we are dialled.
 pub(super) fn server(roots: Arc<RootCertStore>, certificate: Arc<CertifiedKey>) -> Result<ServerConfig, IdentityError> {
-    // Without hints the list of authorities is not told to whoever dials; a peer has one certificate and needs no hint.
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).clear_root_hint_subjects().build();
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(IdentityError::Tls)?
-        .with_client_cert_verifier(verifier.map_err(IdentityError::Verifier)?)
+        .with_client_cert_verifier(Arc::new(PeerVerifier::new(roots)))
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)));
     config.alpn_protocols = vec![ALPN.to_vec()];
     // Our order of cipher suites holds whatever the dialling side prefers.

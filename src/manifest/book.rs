@@ -20,8 +20,10 @@ const NONE: u32 = u32::MAX;
 /// The statements of one dataset key about one content.
 #[derive(Debug)]
 pub(super) struct Book {
-    /// Whose statements these are, and since when.
+    /// Whose statements these are: the newest endorsement of the key.
     pub(super) endorsement: Endorsement,
+    /// The earliest time of an endorsement of the key.
+    since: u64,
     /// The closing statement, once there is one.
     pub(super) root: Option<ContentRoot>,
     /// For each chunk the slot of its best batch; empty until the first batch comes.
@@ -41,7 +43,15 @@ struct Held {
 impl Book {
     /// An empty book.
     pub(super) const fn new(endorsement: Endorsement) -> Self {
-        Self { endorsement, root: None, best: Vec::new(), slots: Vec::new(), free: Vec::new(), bytes: 0 }
+        Self {
+            since: endorsement.time,
+            endorsement,
+            root: None,
+            best: Vec::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            bytes: 0,
+        }
     }
 
     /// Whose book it is.
@@ -51,7 +61,17 @@ impl Book {
 
     /// What decides between two publishers who disagree: the smaller was there first.
     pub(super) const fn seniority(&self) -> (u64, DatasetKeyId) {
-        (self.endorsement.time, self.endorsement.key)
+        (self.since, self.endorsement.key)
+    }
+
+    /// Takes an endorsement of the same key if it is newer: its signer's certificate was renewed. The seniority stays.
+    pub(super) fn renew(&mut self, endorsement: Endorsement) -> bool {
+        self.since = self.since.min(endorsement.time);
+        let newer = endorsement.time > self.endorsement.time;
+        if newer {
+            self.endorsement = endorsement;
+        }
+        newer
     }
 
     /// Bytes of all batches.

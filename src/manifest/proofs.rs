@@ -125,7 +125,7 @@ impl Proofs {
         proofs
     }
 
-    /// Takes an endorsement that `identity` accepted; false when its key is here already, or was dropped.
+    /// Takes an endorsement that `identity` accepted; false when one of its key is here that is not older, or the key was dropped.
     ///
     /// # Errors
     /// [`ProofError::OtherContent`] or [`ProofError::TooManyKeys`].
@@ -134,8 +134,13 @@ impl Proofs {
             return Err(ProofError::OtherContent(endorsement.content));
         }
         let key = endorsement.key;
-        if self.dropped.contains(&key) || self.books.iter().any(|book| book.key() == key) {
+        if self.dropped.contains(&key) {
             return Ok(false);
+        }
+        if let Some(book) = self.books.iter_mut().find(|book| book.key() == key) {
+            let renewed = book.renew(endorsement);
+            self.books.sort_by_key(Book::seniority);
+            return Ok(renewed);
         }
         if self.books.len() + self.dropped.len() >= PROOF_KEYS_MAX {
             return Err(ProofError::TooManyKeys);

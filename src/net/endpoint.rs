@@ -76,6 +76,12 @@ pub fn bind(
     Ok(endpoint)
 }
 
+/// Lets all connections from now on use these credentials; those that exist stay as they are.
+pub fn renew(endpoint: &mut Endpoint, credentials: &Credentials, settings: &TransportSettings) {
+    endpoint.set_server_config(Some(settings.server(credentials)));
+    endpoint.set_default_client_config(settings.client(credentials));
+}
+
 /// Begins to dial the peer at `address`.
 ///
 /// A success of the handshake is not yet an acceptance: in TLS 1.3 the peer looks at our certificate only after our

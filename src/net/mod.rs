@@ -20,7 +20,7 @@ mod socket;
 pub(crate) mod testing;
 pub mod transport;
 
-pub use endpoint::{BindError, bind, dial, remote_address};
+pub use endpoint::{BindError, bind, dial, remote_address, renew};
 pub use fetch::{BUDGET_UNIT, Budget, FetchError, Fetched, fetch};
 pub use link::{ControlSender, Greeted, LinkError, LinkEvent, close, greet};
 pub use pages::{ObtainError, answer, obtain};

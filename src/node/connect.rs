@@ -260,6 +260,12 @@ impl Node {
             self.candidates.bar(address, self.clock.now());
             return link::close(&greeted.connection, Reason::BadChunks, "banned for this run");
         }
+        if role == Role::Observer {
+            let text = "an observer's certificate allows neither fetching nor serving";
+            self.candidates.bar(address, self.clock.now());
+            self.report_refused(address, text.to_owned());
+            return link::close(&greeted.connection, Reason::NotAuthorised, text);
+        }
         // What it says of itself counts as far as its certificate goes.
         greeted.hello.publisher &= role == Role::Seed;
         let (connection, hello, dialled) = (greeted.connection.clone(), greeted.hello.clone(), greeted.dialled);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::renewal::RoleError;
 use crate::identity::{EndorsementError, IdentityError};
 use crate::manifest::{ContentId, Digest, DigestKind, ManifestError, ProofError};
 use crate::net::BindError;
@@ -28,6 +29,9 @@ pub enum NodeError {
         /// What the last attempt said.
         reason: String,
     },
+    /// Our certificate does not allow the task.
+    #[error(transparent)]
+    Role(#[from] RoleError),
     /// The only contents offered were endorsed by somebody who may not publish.
     #[error("the content offered is not endorsed by a publisher of this swarm")]
     Unendorsed(#[source] EndorsementError),

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::download::Hashed;
 use super::obtain::Ready;
+use super::renewal::Look;
 use super::upload::UploadError;
 use crate::chunk::ChunkId;
 use crate::discovery::ResolveError;
@@ -58,6 +59,8 @@ pub(super) enum Event {
     Committed(Result<(), StoreError>),
     /// Everything is final and durable, or could not be made so.
     Finished(Result<(), StoreError>),
+    /// The files of our credentials were looked at.
+    Looked(Box<Look>),
     /// Everything was read back; the first chunk that differs, if one does.
     ReadBack(Result<Option<ChunkId>, StoreError>),
 }

@@ -12,6 +12,7 @@ use super::Node;
 use super::content::OUR_INDEX;
 use super::error::NodeError;
 use super::links::Link;
+use super::renewal::unix_now;
 use crate::chunk::ChunkId;
 use crate::identity::Signed;
 use crate::manifest::{ContentRoot, DatasetKeyId, Endorsement, ProofError, SignedBatch, Update};
@@ -177,7 +178,7 @@ impl Node {
     /// Endorsements came: believe those that a publisher of our swarm signed.
     pub(super) fn on_endorsements(&mut self, source: SourceId, list: Vec<Endorsement>) -> Result<(), NodeError> {
         for endorsement in list {
-            if !self.is_endorsed(&endorsement) {
+            if !self.is_endorsed(&endorsement, unix_now()) {
                 continue;
             }
             match &mut self.content {
@@ -199,14 +200,17 @@ impl Node {
         Ok(())
     }
 
-    /// Whether a publisher of our swarm signed this endorsement.
-    pub(super) fn is_endorsed(&mut self, endorsement: &Endorsement) -> bool {
+    /// Whether a publisher of our swarm signed this endorsement, with a certificate that is valid `at` (seconds since 1970).
+    ///
+    /// What arrives must be valid now: the time in it is its signer's own word, so whoever has an old key could write any. What is
+    /// in our journal was looked at when it came.
+    pub(super) fn is_endorsed(&mut self, endorsement: &Endorsement, at: u64) -> bool {
         let signed = Signed {
             scheme: endorsement.scheme,
             signature: endorsement.signature.clone(),
             chain: endorsement.chain.clone(),
         };
-        match self.credentials.verify(&endorsement.payload(), &signed, endorsement.time) {
+        match self.credentials.verify(&endorsement.payload(), &signed, at) {
             Ok(_) => true,
             Err(error) => {
                 tracing::warn!(content = %endorsement.content, %error, "an endorsement is not believed");
@@ -255,7 +259,7 @@ fn tell_batches(link: &Link, batches: &[SignedBatch]) {
 }
 
 /// Sends endorsements, as many to a message as its cap allows.
-fn tell_endorsements(link: &Link, list: impl IntoIterator<Item = Endorsement>) {
+pub(super) fn tell_endorsements(link: &Link, list: impl IntoIterator<Item = Endorsement>) {
     for list in List::split(list) {
         link.tell(&Message::Endorsements { content: OUR_INDEX, list });
     }

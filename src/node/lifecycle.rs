@@ -34,6 +34,7 @@ impl Node {
     /// Looks at the clock: gives up what took too long. `Ok(true)` means that the node may leave.
     pub(super) fn review(&mut self) -> Result<bool, NodeError> {
         let now = self.clock.now();
+        self.review_credentials(now);
         self.review_unproven()?;
         self.review_found();
         if self.content.is_none() {

@@ -31,6 +31,7 @@ mod prove;
 mod publish;
 mod pulse;
 mod reach;
+mod renewal;
 mod report;
 mod serve;
 mod snapshot;
@@ -54,6 +55,7 @@ use tokio::sync::mpsc;
 pub use config::{NodeConfig, Task};
 pub use error::NodeError;
 pub use expect::Expect;
+pub use renewal::RoleError;
 pub use report::{Report, Reports, Summary};
 pub use snapshot::{Phase, Snapshot};
 pub use totals::SourceTotals;
@@ -77,6 +79,7 @@ use neighbourhood::Turnover;
 use obtain::{Seek, Stored};
 use press::Press;
 use reach::Reach;
+use renewal::Renewal;
 use totals::Totals;
 
 /// How often the loop looks at bounds, progress and gossip of addresses, however many events come meanwhile.
@@ -140,6 +143,7 @@ impl Clock {
 struct Node {
     config: NodeConfig,
     credentials: Credentials,
+    renewal: Renewal,
     reports: Reports,
     clock: Clock,
     rng: Rng,
@@ -317,6 +321,7 @@ impl Node {
             Event::Committed(outcome) => self.on_committed(outcome)?,
             Event::Finished(outcome) => self.on_finished(outcome)?,
             Event::ReadBack(outcome) => self.on_read_back(outcome)?,
+            Event::Looked(look) => self.on_looked(*look),
         }
         Ok(())
     }

@@ -8,13 +8,13 @@
 //! Not here: walking (`store`), signing (`press`).
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Node;
 use super::content::{Content, LOCAL, OUR_INDEX, Tree};
 use super::error::NodeError;
 use super::event::Event;
 use super::press::{Changed, Press};
+use super::renewal::unix_now;
 use super::report::Report;
 use super::start::random;
 use super::zero::Zeros;
@@ -67,7 +67,7 @@ impl Node {
         self.check_walk(manifest.id())?;
         let manifest = Arc::new(manifest);
         let key = Arc::new(DatasetKey::from_seed(&random()));
-        let endorsement = self.endorse(&manifest, &key)?;
+        let endorsement = self.endorse(&manifest, &key, unix_now())?;
         let mut proofs = Proofs::new(manifest.id(), manifest.layout());
         proofs.endorse(endorsement).map_err(NodeError::Conflict)?;
         // Signed before anybody is connected, so that nobody ever asks for them.
@@ -78,9 +78,8 @@ impl Node {
         Ok(Walked { manifest, proofs, source: Arc::new(source), press, zeros })
     }
 
-    /// Signs that `key` speaks for this content.
-    fn endorse(&self, manifest: &Manifest, key: &DatasetKey) -> Result<Endorsement, NodeError> {
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    /// Signs that `key` speaks for this content since `time`.
+    pub(super) fn endorse(&self, manifest: &Manifest, key: &DatasetKey, time: u64) -> Result<Endorsement, NodeError> {
         let signed = self.credentials.sign(&Endorsement::payload_of(manifest.id(), key.id(), time))?;
         let crate::identity::Signed { scheme, signature, chain } = signed;
         Ok(Endorsement { content: manifest.id(), key: key.id(), time, scheme, signature, chain })

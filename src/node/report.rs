@@ -79,6 +79,11 @@ pub enum Report {
     Complete(Snapshot),
     /// What each source gave and took: the last report of a run.
     Totals(Vec<SourceTotals>),
+    /// Key or certificates on the disk were renewed, and new connections use them.
+    Renewed {
+        /// Our identity from now on.
+        identity: Identity,
+    },
     /// Something that the user should know and that does not stop the job.
     Warning(String),
 }

@@ -24,6 +24,7 @@ use super::neighbourhood::Turnover;
 use super::obtain::{Seek, Stored};
 use super::publish::Walked;
 use super::reach::Reach;
+use super::renewal::{Renewal, may_run};
 use super::report::{Report, Reports};
 use super::totals::Totals;
 use super::{Clock, Inbox, LINK_EVENTS, Node, NodeConfig, Task};
@@ -107,6 +108,7 @@ impl Node {
             read_back: Arc::default(),
             rng: Rng::with_seed(rng.u64(..)),
             config,
+            renewal: Renewal::of(&credentials),
             credentials,
             reports,
             endpoint,
@@ -119,6 +121,7 @@ impl Node {
 
     /// Begins the task: walks a source, opens a destination, looks up peers.
     pub(super) async fn prepare_task(&mut self) -> Result<(), NodeError> {
+        may_run(&self.config.task, &self.credentials)?;
         self.look_up_peers();
         match self.config.task.clone() {
             Task::Publish { src } => {
@@ -167,7 +170,8 @@ impl Node {
             .inspect_err(|error| tracing::warn!(%error, "the manifest in the journal cannot be used"))
             .ok()?;
         let parsed = stored.endorsements.iter().filter_map(|bytes| Endorsement::parse(bytes).ok());
-        let endorsements: Vec<Endorsement> = parsed.filter(|one| one.content == id && self.is_endorsed(one)).collect();
+        let endorsements: Vec<Endorsement> =
+            parsed.filter(|one| one.content == id && self.is_endorsed(one, one.time)).collect();
         if endorsements.is_empty() {
             tracing::warn!(
                 "the destination holds a content of another swarm; it is of use only if it is offered here too"

@@ -18,7 +18,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig as TlsConfig, NamedGroup};
 
 use super::*;
-use crate::identity::{AuthenticationFault, Failure, KeyRing, Role, SwarmKey, identity_of};
+use crate::identity::{AuthenticationFault, CertificateFault, Failure, KeyRing, Role, SwarmKey, identity_of};
 
 const LOOPBACK: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 
@@ -87,8 +87,8 @@ async fn nodes_with_different_keys_refuse_each_other() {
     let (first, second) = (node(&member(&[1])), node(&member(&[2])));
     for (dialling, dialled) in [(&first, &second), (&second, &first)] {
         let [dialling_sees, dialled_sees] = meet(dialling, dialled).await;
-        assert_eq!(fault(&dialling_sees), AuthenticationFault::PeerForeign);
-        assert_eq!(fault(&dialled_sees), AuthenticationFault::OursForeign);
+        assert_eq!(fault(&dialling_sees), AuthenticationFault::Peer(CertificateFault::Foreign));
+        assert_eq!(fault(&dialled_sees), AuthenticationFault::Ours(CertificateFault::Foreign));
     }
 }
 
@@ -97,8 +97,8 @@ async fn a_node_whose_certificate_is_refused_learns_it_after_its_handshake() {
     // The dialling node believes the other, but mints under a key that the other does not hold.
     let (dialling, dialled) = (node(&member(&[2, 1])), node(&member(&[1])));
     let [dialling_sees, dialled_sees] = meet(&dialling, &dialled).await;
-    assert_eq!(fault(&dialling_sees), AuthenticationFault::OursForeign);
-    assert_eq!(fault(&dialled_sees), AuthenticationFault::PeerForeign);
+    assert_eq!(fault(&dialling_sees), AuthenticationFault::Ours(CertificateFault::Foreign));
+    assert_eq!(fault(&dialled_sees), AuthenticationFault::Peer(CertificateFault::Foreign));
 }
 
 #[tokio::test]
