@@ -58,7 +58,7 @@ pub async fn read<F: Frame>(stream: &mut RecvStream) -> Result<F, FrameError> {
     tokio::time::timeout(FRAME_TIME_MAX, rest).await.map_err(|_| FrameError::Slow)?
 }
 
-/// Gives data to a stream; false when the other side took nothing of it for [`STALL_MAX`].
+/// Gives data to a stream; false when the other side took nothing of it for half a minute.
 ///
 /// # Errors
 /// When the stream was stopped or the connection is gone.
