@@ -14,6 +14,7 @@ mod begin;
 mod commit;
 mod files;
 mod finish;
+mod forget;
 mod open;
 mod progress;
 mod survey;
