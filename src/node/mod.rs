@@ -7,6 +7,8 @@
 //!
 //! Not here: decisions about chunks (`swarm`), flags and lines (`cli`).
 
+mod assembly;
+mod bans;
 mod blame;
 mod candidates;
 mod config;
@@ -24,6 +26,7 @@ mod obtain;
 mod press;
 mod prove;
 mod publish;
+mod recheck;
 mod report;
 mod serve;
 mod snapshot;
@@ -49,13 +52,14 @@ pub use report::{Report, Reports, Summary};
 pub use snapshot::{Phase, Snapshot};
 pub use totals::SourceTotals;
 
-use crate::identity::{Credentials, EndorsementError, Identity};
+use crate::identity::{Credentials, EndorsementError};
 use crate::manifest::Endorsement;
 use crate::net::{Budget, LinkEvent};
 use crate::store::{Opened, Pool, Published};
 use crate::swarm::{Input, Output, SourceId};
 use crate::units::{Rng, Time};
 use crate::wire::{Message, PeerId, Reason};
+use bans::Bans;
 use candidates::Candidates;
 use content::Content;
 use dials::Dials;
@@ -147,7 +151,7 @@ struct Node {
     /// Peers that were complained about, so that an unreachable one costs one line.
     complained: BTreeSet<IpAddr>,
     unresolved: BTreeSet<String>,
-    banned: BTreeSet<Identity>,
+    bans: Bans,
     last_failure: Option<String>,
     /// A peer that turned out to follow another content.
     follows_another: Option<SocketAddr>,
@@ -175,6 +179,8 @@ struct Node {
     completed_at: Option<Time>,
     committing: bool,
     finishing: bool,
+    /// Whether a chunk was lost since the last steps of a job began, so that they have to begin again.
+    finish_is_void: bool,
     verifying: bool,
     finished: bool,
     leaving: bool,
@@ -253,7 +259,7 @@ impl Node {
     fn drive(&mut self) {
         while let Some(output) = self.content.as_mut().and_then(|content| content.swarm.poll()) {
             match output {
-                Output::Fetch { source, chunk, part: _, exact } => self.fetch(source, chunk, exact),
+                Output::Fetch { source, chunk, part, exact } => self.fetch(source, chunk, part, exact),
                 Output::Cancel { source, asked } => self.cancel(source, asked),
                 Output::Send { request, chunk, waiting } => self.send(request, chunk, waiting),
                 Output::Reject { request } => self.reject(request),
@@ -277,8 +283,8 @@ impl Node {
             Event::Arriving { source, asked, chunk } => {
                 self.tell_joined(source, Input::Arriving { source, asked, chunk });
             }
-            Event::Fetched { source, asked, chunk, waiting, proof } => {
-                self.on_fetched(source, asked, chunk, waiting, proof)?;
+            Event::Fetched { source, asked, chunk, from, waiting, proof } => {
+                self.on_fetched(source, asked, chunk, &from, waiting, proof)?;
             }
             Event::Refused { source, asked, error } => self.on_refused(source, asked, &error),
             Event::Hashed(hashed) => self.on_hashed(hashed)?,
@@ -290,6 +296,7 @@ impl Node {
             }
             Event::Background(outcome) => self.on_background(outcome)?,
             Event::Proved { chunk, outcome } => self.on_proved(chunk, outcome)?,
+            Event::Rechecked { chunk, outcome } => self.on_rechecked(chunk, outcome)?,
             Event::Committed(outcome) => self.on_committed(outcome)?,
             Event::Finished(outcome) => self.on_finished(outcome)?,
             Event::ReadBack(outcome) => self.on_read_back(outcome)?,

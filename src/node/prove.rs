@@ -19,7 +19,7 @@ use super::publish::hash_range;
 use crate::bitfield::Bitfield;
 use crate::chunk::ChunkId;
 use crate::store::StoreError;
-use crate::swarm::{Input, SourceId};
+use crate::swarm::{Input, Part, SourceId};
 use crate::units::{Bytes, Time};
 
 /// How long a request waits for a digest of what may lie here (1 s: a publisher hashes a gigabyte meanwhile, and less than the 2 s
@@ -32,6 +32,7 @@ struct Held {
     since: Time,
     source: SourceId,
     chunk: ChunkId,
+    part: Part,
     exact: bool,
 }
 
@@ -82,13 +83,13 @@ impl Found {
 
 impl Node {
     /// Holds a request back when the chunk may lie here; false when it must be asked for.
-    pub(super) fn hold(&mut self, source: SourceId, chunk: ChunkId, exact: bool) -> bool {
+    pub(super) fn hold(&mut self, source: SourceId, chunk: ChunkId, part: Part, exact: bool) -> bool {
         let since = self.clock.now();
         let Some(content) = &mut self.content else { return false };
         if !content.found.chunks.contains(chunk) {
             return false;
         }
-        content.found.held.push(Held { since, source, chunk, exact });
+        content.found.held.push(Held { since, source, chunk, part, exact });
         self.prove();
         true
     }
@@ -153,7 +154,7 @@ impl Node {
 
     fn ask(&mut self, released: &[Held]) {
         for held in released {
-            self.ask_neighbour(held.source, held.chunk, held.exact);
+            self.ask_neighbour(held.source, held.chunk, held.part, held.exact);
         }
     }
 }
@@ -176,7 +177,8 @@ mod tests {
     }
 
     fn held(layout: Layout, source: u32, chunk: u32) -> Held {
-        Held { since: Time::ZERO, source: SourceId(source), chunk: layout.chunk(chunk).unwrap(), exact: false }
+        let (source, chunk) = (SourceId(source), layout.chunk(chunk).unwrap());
+        Held { since: Time::ZERO, source, chunk, part: Part::Rest, exact: false }
     }
 
     #[test]
