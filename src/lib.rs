@@ -42,8 +42,9 @@
 //! 4. At the other end the request waits in the swarm's queue until its neighbour is the most deprived one. In a publisher's first pass
 //!    the answer may be another chunk, one that nobody has yet. The node reads it, hashes it on the way and sends it; the signed
 //!    digest follows in the trailer, because it did not exist before.
-//! 5. The bytes arrive, stay in memory, are hashed on the disk pool and compared with a signed digest. Only then are they written, to a
-//!    partial file, and the journal notes the chunk.
+//! 5. The bytes arrive in an [assembly](net::Assembly), to which several sources may contribute, stay in memory, are hashed on the
+//!    disk pool when the chunk is whole, and compared with a signed digest. Only then are they written, to a partial file, and the
+//!    journal notes the chunk.
 //! 6. `Verified` reaches the swarm, and within milliseconds every neighbour hears of it, first the proof, then the have. From now on
 //!    this machine serves the chunk as well.
 //! 7. When all chunks of a file are there, the file is synced and renamed together with others; when all files are, the node is complete,

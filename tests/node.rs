@@ -9,6 +9,8 @@
 
 #[path = "node/actor.rs"]
 mod actor;
+#[path = "node/bad_data.rs"]
+mod bad_data;
 #[path = "node/swarm.rs"]
 mod swarm;
 
@@ -58,9 +60,9 @@ async fn a_puller_that_was_killed_resumes() {
     let meeting = actor.await_node().await;
     // Half of the content can be had of it, and nothing more.
     let proofs = Some(actor.proofs());
-    let play = actor.play(meeting, proofs, move |actor, chunk| {
+    let play = actor.play(meeting, proofs, move |actor, request| {
         let in_time = left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
-        if in_time { Reply::Data(actor.chunk(chunk), None) } else { Reply::Silence }
+        if in_time { Reply::Data(actor.chunk(request.chunk), None) } else { Reply::Silence }
     });
     let _play = play.await;
     let half_done = |report: &Report| match report {
@@ -84,7 +86,9 @@ async fn a_neighbour_that_sends_wrong_bytes_is_banned_and_does_no_harm() {
     let mut puller = Running::puller(tree.destination("a"), &[actor.address()]).await;
     let meeting = actor.await_node().await;
     let proofs = Some(actor.proofs());
-    let play = actor.play(meeting, proofs, |actor, chunk| Reply::Data(vec![0; actor.chunk(chunk).len()], None)).await;
+    let play = actor
+        .play(meeting, proofs, |actor, request| Reply::Data(vec![0; actor.chunk(request.chunk).len()], None))
+        .await;
     assert_eq!(closing_reason(&play.connection).await, Reason::BadChunks);
     let _publisher = Running::publisher_among(tree.source(), &[puller.address]).await;
     let snapshot = puller.complete().await;
@@ -93,16 +97,20 @@ async fn a_neighbour_that_sends_wrong_bytes_is_banned_and_does_no_harm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_neighbour_whose_chunks_nobody_vouches_for_is_given_up() {
+async fn a_neighbour_whose_chunks_nobody_vouches_for_must_show_its_proofs_anew_and_is_not_blamed() {
     let tree = Tree::random(4);
     let actor = Actor::knowing(&tree);
     let mut puller = Running::puller(tree.destination("a"), &[actor.address()]).await;
     let meeting = actor.await_node().await;
-    let play = actor.play(meeting, None, |actor, chunk| Reply::Data(actor.chunk(chunk), None)).await;
-    assert_eq!(closing_reason(&play.connection).await, Reason::BadChunks);
-    let _publisher = Running::publisher_among(tree.source(), &[puller.address]).await;
-    puller.complete().await;
+    let play = actor.clone().play(meeting, None, |actor, request| Reply::Data(actor.chunk(request.chunk), None)).await;
+    assert_eq!(closing_reason(&play.connection).await, Reason::Protocol);
+    // The next connection brings the proofs, and everything is well.
+    let proofs = Some(actor.proofs());
+    let meeting = actor.await_node().await;
+    let _play = actor.play(meeting, proofs, |actor, request| Reply::Data(actor.chunk(request.chunk), None)).await;
+    let snapshot = puller.complete().await;
     tree.assert_copied_to("a");
+    assert_eq!(snapshot.chunks_bad, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,12 +132,12 @@ async fn an_altered_proof_costs_its_sender_the_connection() {
     let actor = Actor::knowing(&tree);
     let mut puller = Running::puller(tree.destination("a"), &[actor.address()]).await;
     let meeting = actor.await_node().await;
-    let play = actor.play(meeting, None, |actor, chunk| {
-        let mut bytes = actor.proof(chunk).as_bytes().to_vec();
+    let play = actor.play(meeting, None, |actor, request| {
+        let mut bytes = actor.proof(request.chunk).as_bytes().to_vec();
         // The last byte of the digest, before the signature.
         let at = bytes.len() - 65;
         bytes[at] ^= 1;
-        Reply::Data(actor.chunk(chunk), Some(SignedBatch::parse(&bytes).unwrap()))
+        Reply::Data(actor.chunk(request.chunk), Some(SignedBatch::parse(&bytes).unwrap()))
     });
     assert_eq!(closing_reason(&play.await.connection).await, Reason::Protocol);
     let _publisher = Running::publisher_among(tree.source(), &[puller.address]).await;

@@ -248,6 +248,8 @@ pub struct Summary {
     pub bytes_kept: u64,
     /// Bytes of chunks that came from neighbours.
     pub received: u64,
+    /// Bytes that came in vain, because another neighbour had brought them already.
+    pub repeated: u64,
     /// Bytes of chunks that were read from a source on this machine.
     pub copied: u64,
     /// Bytes of chunks that went to neighbours.
@@ -343,6 +345,7 @@ impl Summary {
             bytes_total: totals.bytes_total.0,
             bytes_kept: totals.bytes_kept.0,
             received: totals.received.0,
+            repeated: totals.repeated.0,
             copied: totals.copied.0,
             uploaded: totals.uploaded.0,
             chunks_uploaded: totals.chunks_uploaded,

@@ -240,12 +240,12 @@ mod tests {
         let snapshot = Snapshot {
             phase: Phase::Serving,
             publisher: true,
-            chunks_total: 100,
-            chunks_uploaded: 105,
+            bytes_total: Bytes(100),
+            uploaded: Bytes(105),
             peers: 1,
             ..Snapshot::default()
         };
-        assert_eq!(line(&snapshot, &Rate::default(), WIDE), "serving  1 peer  0 B sent  1.05 copies  0 B/s");
+        assert_eq!(line(&snapshot, &Rate::default(), WIDE), "serving  1 peer  105 B sent  1.05 copies  0 B/s");
     }
 
     #[test]
@@ -308,7 +308,7 @@ mod tests {
             for phase in [Phase::Connecting, Phase::Manifest, Phase::Transferring, Phase::Verifying, Phase::Serving] {
                 let snapshot = Snapshot {
                     phase, bytes_done: Bytes(done), bytes_total: Bytes(total), peers, publisher: true,
-                    chunks_total: 1, chunks_uploaded: done, uploaded: Bytes(done), ..Snapshot::default()
+                    chunks_total: 1, uploaded: Bytes(done), ..Snapshot::default()
                 };
                 prop_assert!(line(&snapshot, &steady(per_second), width).chars().count() <= width);
             }

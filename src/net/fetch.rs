@@ -1,13 +1,15 @@
 //! Fetch: one request for one chunk on a stream of its own.
 //!
-//! Nothing of an answer is believed but its length, which must be that of the chunk. The bytes stay in memory until the node has
-//! compared them with a signed digest; how many bytes may be in memory at once is a semaphore that all fetches share.
+//! Nothing of an answer is believed but its length, which must be that of what was asked for. The bytes go to the chunk's assembly and stay
+//! in memory until the node has compared them with a signed digest; how many bytes may be in memory at once is a semaphore that all
+//! fetches share.
 //!
 //! Invariant: whoever holds memory of the budget keeps bringing bytes, or is cut off. A slow line is no fault as long as
 //! nobody waits for the memory; a silent one is.
 //!
-//! Not here: retries, waiting for an answer that does not begin (the swarm hedges), digests.
+//! Not here: retries, waiting for an answer that does not begin (the swarm hedges), whom else the chunk comes from (`assembly`), digests.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,10 +18,12 @@ use quinn::{Connection, ReadExactError, RecvStream, WriteError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::assembly::{Assembly, Placed, Streaming, Whole};
 use super::frames::{self, FrameError};
 use crate::chunk::{ChunkId, Layout};
 use crate::manifest::SignedBatch;
-use crate::wire::{Answer, Encoding, Open, Request, StreamCode, Trailer};
+use crate::swarm::SourceId;
+use crate::wire::{Answer, Encoding, Open, Ranges, Request, StreamCode, Trailer};
 
 /// The unit of the memory budget: a permit stands for so many bytes.
 pub const BUDGET_UNIT: u64 = 1024;
@@ -27,6 +31,11 @@ pub const BUDGET_UNIT: u64 = 1024;
 const PACE_EVERY: Duration = Duration::from_secs(30);
 /// Bytes that it must have brought meanwhile when others wait for the memory that it holds (64 KiB/s).
 const PACE_LEN: usize = 30 * (64 << 10);
+/// How long the trailer may be late when all bytes of the chunk are here (1 s: it is sent with the last of them, and a chunk needs no
+/// more than its bytes to be verified).
+const TRAILER_TIME_MAX: Duration = Duration::from_secs(1);
+/// Zeros that are put in place at a time.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Why a request ended without a chunk.
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +55,8 @@ pub enum FetchError {
     /// We gave it up ourselves.
     #[error("cancelled")]
     Cancelled,
-    /// The answer does not fit the content.
-    #[error("the answer is not a chunk of this content")]
+    /// The answer does not fit the content or the question.
+    #[error("the answer is not what was asked for")]
     Mismatch,
     /// The data ended early.
     #[error("the data broke off")]
@@ -57,19 +66,21 @@ pub enum FetchError {
     Slow,
 }
 
-/// A chunk as it came: not verified.
+/// The end of an answer.
 #[derive(Debug)]
 pub struct Fetched {
-    /// Which chunk.
-    pub chunk: ChunkId,
-    /// Its bytes.
-    pub data: Vec<u8>,
-    /// A signed batch that vouches for it, as it came.
+    /// A signed batch that vouches for the chunk, as it came.
     pub proof: Option<SignedBatch>,
     /// Requests that wait in the sender's queue.
     pub waiting: u32,
-    /// The share of the memory budget that `data` takes.
-    pub permit: OwnedSemaphorePermit,
+}
+
+impl FetchError {
+    /// Whether the other side broke the protocol, and did not only fail.
+    #[must_use]
+    pub const fn is_violation(&self) -> bool {
+        matches!(self, Self::Mismatch | Self::Frame(FrameError::Wire(_)))
+    }
 }
 
 /// Permits of the memory budget for `bytes` bytes, at most the whole budget of `total` permits.
@@ -86,6 +97,8 @@ pub struct Budget {
     waiting: Arc<AtomicUsize>,
     /// Bytes that came, over all fetches.
     arrived: Arc<AtomicU64>,
+    /// Those among them that had come before.
+    repeated: Arc<AtomicU64>,
 }
 
 /// A fetch that waits for memory is counted as long as this lives.
@@ -114,6 +127,7 @@ impl Budget {
             total,
             waiting: Arc::default(),
             arrived: Arc::default(),
+            repeated: Arc::default(),
         }
     }
 
@@ -121,6 +135,12 @@ impl Budget {
     #[must_use]
     pub fn arrived(&self) -> u64 {
         self.arrived.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that came in vain, because another source had brought them already.
+    #[must_use]
+    pub fn repeated(&self) -> u64 {
+        self.repeated.load(Ordering::Relaxed)
     }
 
     /// Waits until `bytes` bytes are free; more than the whole budget counts as the whole.
@@ -131,71 +151,155 @@ impl Budget {
         acquired.expect("the semaphore is never closed")
     }
 
-    fn is_contested(&self) -> bool {
+    /// Whether somebody waits for memory.
+    #[must_use]
+    pub fn is_contested(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
-}
 
-/// Asks for `chunk` and reads the answer; `arriving` hears which chunk comes as soon as that is known.
-///
-/// # Errors
-/// [`FetchError`]. Dropping the future cancels the request on the wire.
-pub async fn fetch(
-    connection: &Connection,
-    request: Request,
-    layout: Layout,
-    budget: &Budget,
-    arriving: impl FnOnce(ChunkId),
-) -> Result<Fetched, FetchError> {
-    let (mut send, mut recv) = connection.open_bi().await?;
-    frames::write(&mut send, &Open::Chunk(request)).await?;
-    // The stream may have been answered and closed already; the answer tells.
-    let _ = send.finish();
-    let Answer::Data { chunk, ranges, encoding, length } = frames::read::<Answer>(&mut recv).await? else {
-        return Err(FetchError::Rejected);
-    };
-    let chunk = layout.chunk(chunk).ok_or(FetchError::Mismatch)?;
-    if !ranges.is_whole() {
-        return Err(FetchError::Mismatch);
+    /// Bytes that nobody holds.
+    #[cfg(test)]
+    pub(super) fn free(&self) -> u64 {
+        self.semaphore.available_permits() as u64 * BUDGET_UNIT
     }
-    arriving(chunk);
-    let len = layout.len(chunk);
-    let permit = budget.acquire(len).await;
-    let data = match encoding {
-        Encoding::Raw if u64::from(length) == len => read_data(&mut recv, length, budget).await?,
-        Encoding::Zero if length == 0 => vec![0; usize::try_from(len).map_err(|_| FetchError::Mismatch)?],
-        _ => return Err(FetchError::Mismatch),
-    };
-    let trailer: Trailer = timeout(PACE_EVERY, frames::read(&mut recv)).await.map_err(|_| too_slow(&mut recv))??;
-    Ok(Fetched { chunk, data, proof: trailer.proof, waiting: trailer.waiting, permit })
 }
 
-/// Reads `length` bytes into memory that the budget has set aside.
-async fn read_data(recv: &mut RecvStream, length: u32, budget: &Budget) -> Result<Vec<u8>, FetchError> {
-    let length = length as usize;
-    let mut data = Vec::with_capacity(length);
-    let (mut look, mut seen) = (Instant::now() + PACE_EVERY, 0);
-    while data.len() < length {
-        let Ok(came) = timeout_at(look, recv.read_chunk(length - data.len(), true)).await else {
-            let brought = data.len() - seen;
-            if brought == 0 || brought < PACE_LEN && budget.is_contested() {
-                return Err(too_slow(recv));
-            }
-            (look, seen) = (Instant::now() + PACE_EVERY, data.len());
-            continue;
+/// One request.
+#[derive(Debug)]
+pub struct Fetch<'a> {
+    /// The connection to the source.
+    pub connection: &'a Connection,
+    /// Whose answer it is.
+    pub source: SourceId,
+    /// What is asked.
+    pub request: Request,
+    /// How the content is cut.
+    pub layout: Layout,
+    /// The memory for what comes.
+    pub budget: &'a Budget,
+}
+
+impl Fetch<'_> {
+    /// Asks, and reads the answer into the assembly that `arriving` names as soon as it is known which chunk comes. `whole` gets the
+    /// chunk as soon as an answer of this request brought the last byte of it, however the answer ends after that.
+    ///
+    /// # Errors
+    /// [`FetchError`]; what came until then stays in the assembly. Dropping the future cancels the request on the wire.
+    pub async fn run(
+        self,
+        arriving: impl FnOnce(ChunkId) -> Arc<Assembly>,
+        whole: &mut Option<Whole>,
+    ) -> Result<Fetched, FetchError> {
+        let Self { connection, source, request, layout, budget } = self;
+        let (asked, wanted, exact) = (request.chunk, request.ranges.clone(), request.exact);
+        let (mut send, mut recv) = connection.open_bi().await?;
+        frames::write(&mut send, &Open::Chunk(request)).await?;
+        // The stream may have been answered and closed already; the answer tells.
+        let _ = send.finish();
+        let Answer::Data { chunk, ranges, encoding, length } = frames::read::<Answer>(&mut recv).await? else {
+            return Err(FetchError::Rejected);
         };
-        let came = came.map_err(ReadExactError::ReadError)?.ok_or(ReadExactError::FinishedEarly(data.len()))?;
-        budget.arrived.fetch_add(came.bytes.len() as u64, Ordering::Relaxed);
-        data.extend_from_slice(&came.bytes);
+        let chunk = layout.chunk(chunk).filter(|chunk| !exact || chunk.index() == asked);
+        let chunk = chunk.filter(|_| ranges == wanted).ok_or(FetchError::Mismatch)?;
+        let bytes = wanted.bytes_of(layout.len(chunk)).ok_or(FetchError::Mismatch)?;
+        let expected = if encoding == Encoding::Zero { 0 } else { bytes };
+        if u64::from(length) != expected || encoding == Encoding::Zstd {
+            return Err(FetchError::Mismatch);
+        }
+        let assembly = arriving(chunk);
+        let streaming = assembly.admit(budget).await;
+        let mut answer = Reading { recv, source, streaming, budget, whole };
+        answer.read_data(&parts(&wanted, assembly.len()), encoding).await?;
+        let trailer = answer.read_trailer().await?;
+        Ok(Fetched { proof: trailer.proof, waiting: trailer.waiting })
     }
-    Ok(data)
 }
 
-/// Gives up an answer and says why.
-fn too_slow(recv: &mut RecvStream) -> FetchError {
-    // Fails only on a stream that is over.
-    let _ = recv.stop(StreamCode::TooSlow.code().into());
-    FetchError::Slow
+/// The parts that are meant, in the order in which they travel.
+fn parts(ranges: &Ranges, len: u32) -> Vec<Range<u32>> {
+    if ranges.is_whole() { std::iter::once(0..len).collect() } else { ranges.iter().collect() }
+}
+
+/// An answer whose bytes are coming.
+struct Reading<'a> {
+    recv: RecvStream,
+    source: SourceId,
+    streaming: Streaming<'a>,
+    budget: &'a Budget,
+    whole: &'a mut Option<Whole>,
+}
+
+impl Reading<'_> {
+    async fn read_data(&mut self, parts: &[Range<u32>], encoding: Encoding) -> Result<(), FetchError> {
+        let mut pace = Pace::begin();
+        for part in parts {
+            let mut at = part.start;
+            while at < part.end {
+                let left = (part.end - at) as usize;
+                if encoding == Encoding::Zero {
+                    at += self.put(at, &ZEROS[..left.min(ZEROS.len())]);
+                    continue;
+                }
+                let Ok(came) = timeout_at(pace.look, self.recv.read_chunk(left, true)).await else {
+                    if !pace.is_kept(self.budget) {
+                        return Err(self.too_slow());
+                    }
+                    continue;
+                };
+                // Whoever cannot go on resets the stream; one that ends early says that a part is the whole.
+                let came = came.map_err(ReadExactError::ReadError)?.ok_or(FetchError::Mismatch)?;
+                self.budget.arrived.fetch_add(came.bytes.len() as u64, Ordering::Relaxed);
+                pace.brought += came.bytes.len();
+                at += self.put(at, &came.bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts bytes where they belong; returns their number.
+    fn put(&mut self, at: u32, bytes: &[u8]) -> u32 {
+        let (placed, repeated) = self.streaming.put(self.source, at, bytes);
+        self.budget.repeated.fetch_add(repeated, Ordering::Relaxed);
+        if let Placed::Last(whole) = placed {
+            *self.whole = Some(whole);
+        }
+        u32::try_from(bytes.len()).expect("no more than a chunk")
+    }
+
+    /// Reads what follows the bytes. A chunk that is whole needs it no more.
+    async fn read_trailer(&mut self) -> Result<Trailer, FetchError> {
+        let patience = if self.whole.is_some() { TRAILER_TIME_MAX } else { PACE_EVERY };
+        match timeout(patience, frames::read(&mut self.recv)).await {
+            Ok(trailer) => Ok(trailer?),
+            Err(_) => Err(self.too_slow()),
+        }
+    }
+
+    /// Gives up an answer and says why.
+    fn too_slow(&mut self) -> FetchError {
+        // Fails only on a stream that is over.
+        let _ = self.recv.stop(StreamCode::TooSlow.code().into());
+        FetchError::Slow
+    }
+}
+
+/// Whether an answer brings enough for the memory that it holds.
+struct Pace {
+    look: Instant,
+    brought: usize,
+}
+
+impl Pace {
+    fn begin() -> Self {
+        Self { look: Instant::now() + PACE_EVERY, brought: 0 }
+    }
+
+    /// Looks at what came since the last look.
+    fn is_kept(&mut self, budget: &Budget) -> bool {
+        let kept = self.brought >= PACE_LEN || self.brought > 0 && !budget.is_contested();
+        *self = Self::begin();
+        kept
+    }
 }
 
 #[cfg(test)]

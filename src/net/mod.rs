@@ -7,6 +7,8 @@
 //!
 //! Not here: whom to connect to, what to ask for, what to believe (`node`).
 
+mod assembly;
+mod cover;
 pub mod endpoint;
 mod fetch;
 pub mod frames;
@@ -20,8 +22,9 @@ mod socket;
 pub(crate) mod testing;
 pub mod transport;
 
+pub use assembly::{Assembly, Whole};
 pub use endpoint::{BindError, bind, dial, remote_address, renew};
-pub use fetch::{BUDGET_UNIT, Budget, FetchError, Fetched, fetch};
+pub use fetch::{BUDGET_UNIT, Budget, Fetch, FetchError, Fetched};
 pub use link::{ControlSender, Greeted, LinkError, LinkEvent, close, greet};
 pub use pages::{ObtainError, answer, obtain};
 pub use probe::{Echo, probe};

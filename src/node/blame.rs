@@ -1,42 +1,98 @@
-//! Blame: what a node does about bad chunks, those that it got and those that it is said to have sent.
+//! Blame: what a node does about bad chunks that it got.
 //!
 //! Invariant: only the sole sender of a bad chunk is blamed, and a banned peer does not become a neighbour again in this run.
 //!
-//! Not here: when somebody is banned (the swarm).
+//! Not here: how long a source is not asked (the swarm), who is remembered (`bans`), bad chunks of our own (`recheck`).
 
 use super::Node;
+use super::bans::{Offender, Wrong};
 use super::content::OUR_INDEX;
 use crate::chunk::ChunkId;
-use crate::swarm::SourceId;
+use crate::swarm::{Input, SourceId};
 use crate::wire::{Message, Reason};
 
 impl Node {
-    /// Tells a neighbour that a chunk which only it sent was bad, so that its user looks at its disk.
-    pub(super) fn blame(&self, source: SourceId, chunk: ChunkId) {
-        if let Some(link) = self.links.link(source) {
-            link.tell(&Message::BadChunk { content: OUR_INDEX, chunk: chunk.index() });
+    /// A chunk does not match its signed digest: whoever sent all of it is to blame, and of several nobody.
+    pub(super) fn on_wrong(&mut self, chunk: ChunkId, from: &[(SourceId, u32)]) {
+        let Some(content) = &mut self.content else { return };
+        content.snapshot.chunks_bad += 1;
+        self.end_requests_for(chunk);
+        let addresses: Vec<_> = from.iter().filter_map(|(source, _)| Some(self.links.link(*source)?.address)).collect();
+        tracing::warn!(
+            chunk = chunk.index(),
+            ?addresses,
+            "a chunk does not match its signed digest and is thrown away"
+        );
+        self.tell_swarm(match from {
+            [(source, _)] => Input::Corrupt { source: *source, chunk },
+            _ => Input::Mixed { chunk },
+        });
+    }
+
+    /// Nobody vouched for a chunk in time. It is fetched again, and its senders are not blamed for bytes that may be right.
+    ///
+    /// But whoever says that it has a chunk must have shown the proof first. When it got lost, a new connection brings it: everybody begins
+    /// with all proofs that it has. Who comes back again and again with nothing to show has never had any.
+    pub(super) fn on_unproven(&mut self, chunk: ChunkId, from: &[(SourceId, u32)]) {
+        self.end_requests_for(chunk);
+        self.tell_swarm(Input::Mixed { chunk });
+        for (source, _) in from {
+            let Some(offender) = self.offender(*source) else { continue };
+            if self.bans.note(offender, Wrong::Unproven) {
+                self.ban(*source);
+            } else {
+                self.violation(*source, "it sent a chunk that nobody vouches for");
+            }
         }
     }
 
-    /// Drops a neighbour for the rest of the run: by its certificate's identity and by its address.
+    /// Ends what still waits for the verdict on a chunk, which the swarm has given up long ago unless the sender of the last byte left.
+    fn end_requests_for(&mut self, chunk: ChunkId) {
+        if let Some(content) = &mut self.content {
+            content.fetching.retain(|(_, asked), _| *asked != chunk);
+            content.assemblies.forget(chunk);
+        }
+    }
+
+    /// Drops what is not brought any more, so that its memory is there for what is.
+    pub(super) fn review_assemblies(&self) {
+        if let Some(content) = &self.content {
+            content.assemblies.review(self.budget.is_contested());
+        }
+    }
+
+    /// Tells a neighbour that a chunk which only it sent was bad, so that it looks at its disk. If it did so before, over this
+    /// connection or another, it is banned.
+    pub(super) fn blame(&mut self, source: SourceId, chunk: ChunkId) {
+        let (Some(link), Some(offender)) = (self.links.link(source), self.offender(source)) else { return };
+        link.tell(&Message::BadChunk { content: OUR_INDEX, chunk: chunk.index() });
+        if self.bans.note(offender, Wrong::Bad) {
+            self.ban(source);
+        }
+    }
+
+    /// Drops a neighbour for the rest of the run.
     pub(super) fn ban(&mut self, source: SourceId) {
-        let Some(link) = self.links.link(source) else { return };
+        let (Some(link), Some(offender)) = (self.links.link(source), self.offender(source)) else { return };
         let (address, aliases, identity) = (link.address, link.aliases.clone(), link.identity);
         tracing::warn!(%address, %identity, "banned: it sent bad chunks");
-        self.banned.insert(identity);
+        self.bans.ban(offender);
+        if let Some(content) = &self.content {
+            content.assemblies.disown(source);
+        }
         self.drop_link(source, Reason::BadChunks, "it sent bad chunks");
         for address in aliases.into_iter().chain([address]) {
             self.candidates.bar(address, self.clock.now());
         }
+        self.report_refused(address, "it sent bad chunks".to_owned());
     }
 
-    /// A neighbour says that a chunk of ours was bad.
-    pub(super) fn on_bad_chunk(&mut self, source: SourceId, index: u32) {
-        let (Some(content), Some(link)) = (&self.content, self.links.link(source)) else { return };
-        let Some(chunk) = content.manifest.layout().chunk(index) else {
-            return self.violation(source, "it complains about a chunk beyond the last");
-        };
-        let path = content.path_of(chunk);
-        tracing::error!(address = %link.address, index, %path, "a neighbour found a chunk of ours bad: check this machine's disk");
+    /// Whom a wrong of this neighbour is remembered of. A certificate is shared when it is ours too, or another neighbour's.
+    fn offender(&self, source: SourceId) -> Option<Offender> {
+        let link = self.links.link(source)?;
+        let (identity, peer) = (link.identity, link.hello.peer);
+        let shared = identity == self.credentials.identity()
+            || self.links.iter().any(|(_, other)| other.identity == identity && other.hello.peer != peer);
+        Some(if shared { Offender::Address(link.address) } else { Offender::Identity(identity) })
     }
 }

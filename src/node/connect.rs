@@ -256,8 +256,9 @@ impl Node {
         let Some((identity, role)) = identity_of(&greeted.connection) else {
             return link::close(&greeted.connection, Reason::Protocol, "no certificate");
         };
-        if self.banned.contains(&identity) {
+        if self.bans.hold(identity, address) {
             self.candidates.bar(address, self.clock.now());
+            self.report_refused(address, "it is banned for this run, because it sent bad chunks".to_owned());
             return link::close(&greeted.connection, Reason::BadChunks, "banned for this run");
         }
         if role == Role::Observer {

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use quinn::SendStream;
 use tokio::sync::oneshot;
 
+use super::assembly::Assemblies;
 use super::press::Press;
 use super::prove::Found;
+use super::recheck::Recheck;
 use super::snapshot::Snapshot;
 use super::zero::Zeros;
 use crate::bitfield::Bitfield;
@@ -18,7 +20,7 @@ use crate::manifest::{ContentId, DatasetKey, DigestKind, EntryKind, Manifest, Pr
 use crate::store::{Published, Replica, StoreError};
 use crate::swarm::{Config, RequestId, SourceId, Swarm};
 use crate::units::{Bytes, Time};
-use crate::wire::ContentIndex;
+use crate::wire::{ContentIndex, Ranges};
 
 /// The index under which a node speaks of its content; one node has one content today.
 pub(super) const OUR_INDEX: ContentIndex = ContentIndex(0);
@@ -49,6 +51,8 @@ impl Tree {
 pub(super) struct Request {
     pub(super) source: SourceId,
     pub(super) send: SendStream,
+    /// The parts of the chunk that are wanted.
+    pub(super) ranges: Ranges,
 }
 
 /// See the module's text.
@@ -68,8 +72,12 @@ pub(super) struct Content {
     pub(super) sending: BTreeMap<RequestId, SourceId>,
     /// Requests of ours that are under way; dropping the sender cancels one.
     pub(super) fetching: BTreeMap<(SourceId, ChunkId), oneshot::Sender<()>>,
+    /// What came of chunks that are not whole yet.
+    pub(super) assemblies: Assemblies,
     /// Chunks that came before their proof, with the moment of their coming.
     pub(super) unproven: Vec<(Time, super::download::Hashed)>,
+    /// Chunks of ours that somebody found bad.
+    pub(super) recheck: Recheck,
     /// Chunks that may lie in the destination.
     pub(super) found: Found,
     /// What chunks of zeros digest to.
@@ -113,7 +121,9 @@ impl Content {
             next_request: 0,
             sending: BTreeMap::new(),
             fetching: BTreeMap::new(),
+            assemblies: Assemblies::default(),
             unproven: Vec::new(),
+            recheck: Recheck::default(),
             found: Found::new(Bitfield::none(layout)),
             zeros,
             snapshot,

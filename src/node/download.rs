@@ -13,25 +13,27 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::Node;
-use super::content::{LOCAL, OUR_INDEX};
+use super::assembly::Bringing;
+use super::content::LOCAL;
 use super::error::NodeError;
 use super::event::Event;
 use crate::chunk::ChunkId;
 use crate::manifest::{Check, Digest, SignedBatch};
-use crate::net::{FetchError, fetch};
+use crate::net::FetchError;
 use crate::store::{Published, StoreError};
-use crate::swarm::{Input, SourceId};
+use crate::swarm::{Input, Part, SourceId};
 use crate::units::Bytes;
-use crate::wire::{Ranges, Request};
 
-/// How long a chunk may wait for its proof before its sender is held to have sent what nobody vouches for (5 s: a hundred
-/// times the delay of a publisher's batch).
+/// How long a chunk may wait for its proof before it is given up (5 s: a hundred times the delay of a publisher's batch).
 const PROOF_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// A chunk with its digest, in memory.
 #[derive(Debug)]
 pub(super) struct Hashed {
+    /// Who brought the last byte.
     pub(super) source: SourceId,
+    /// Everybody who brought a byte, and how many.
+    pub(super) from: Vec<(SourceId, u32)>,
     pub(super) chunk: ChunkId,
     pub(super) data: Vec<u8>,
     pub(super) digest: Digest,
@@ -41,7 +43,7 @@ pub(super) struct Hashed {
 
 impl Node {
     /// Asks `source` for `chunk`.
-    pub(super) fn fetch(&mut self, source: SourceId, chunk: ChunkId, exact: bool) {
+    pub(super) fn fetch(&mut self, source: SourceId, chunk: ChunkId, part: Part, exact: bool) {
         let Some(content) = &mut self.content else { return };
         if source == LOCAL {
             if let Some(local) = content.local.clone() {
@@ -49,27 +51,50 @@ impl Node {
             }
             return;
         }
+        self.ask_neighbour(source, chunk, part, exact);
+    }
+
+    /// Asks a neighbour for a chunk.
+    fn ask_neighbour(&mut self, source: SourceId, asked: ChunkId, part: Part, exact: bool) {
+        let Some(content) = &mut self.content else { return };
         let Some(link) = self.links.link(source) else { return };
-        let request = Request { content: OUR_INDEX, chunk: chunk.index(), ranges: Ranges::WHOLE, exact };
         let (cancel, cancelled) = oneshot::channel::<()>();
-        content.fetching.insert((source, chunk), cancel);
-        let (connection, layout, budget) = (link.connection.clone(), content.manifest.layout(), self.budget.clone());
+        content.fetching.insert((source, asked), cancel);
+        let bringing = Bringing {
+            source,
+            asked,
+            part,
+            exact,
+            connection: link.connection.clone(),
+            layout: content.manifest.layout(),
+            budget: self.budget.clone(),
+            assemblies: content.assemblies.clone(),
+            events: self.events.clone(),
+        };
         let (events, pool, kind) = (self.events.clone(), self.pool.clone(), content.digest_kind());
         self.events.spawn(async move {
-            let arriving = |arrived| events.send(Event::Arriving { source, asked: chunk, chunk: arrived });
-            let fetched = tokio::select! {
-                fetched = fetch(&connection, request, layout, &budget, arriving) => fetched,
+            let mut whole = None;
+            let outcome = tokio::select! {
+                outcome = bringing.run(&mut whole) => outcome,
                 _ = cancelled => Err(FetchError::Cancelled),
             };
-            let fetched = match fetched {
-                Ok(fetched) => fetched,
-                Err(error) => return events.send(Event::Refused { source, asked: chunk, error }),
+            let Some(whole) = whole else {
+                if let Err(error) = outcome {
+                    events.send(Event::Refused { source, asked, error });
+                }
+                return;
             };
-            let (arrived, waiting, proof) = (fetched.chunk, fetched.waiting, fetched.proof);
-            events.send(Event::Fetched { source, asked: chunk, chunk: arrived, waiting, proof });
-            let data = fetched.data;
+            let (chunk, data, from) = (whole.chunk, whole.data, whole.from);
+            let (proof, waiting, error) = match outcome {
+                Ok(fetched) => (fetched.proof, fetched.waiting, None),
+                Err(error) => (None, 0, Some(error)),
+            };
+            events.send(Event::Fetched { source, asked, chunk, from: from.clone(), waiting, proof });
+            if let Some(error) = error.filter(FetchError::is_violation) {
+                events.send(Event::Refused { source, asked, error });
+            }
             let (digest, data) = pool.run(move || (kind.digest(&data), data)).await;
-            events.send(Event::Hashed(Hashed { source, chunk: arrived, data, digest, permit: fetched.permit }));
+            events.send(Event::Hashed(Hashed { source, from, chunk, data, digest, permit: whole.permit }));
         });
     }
 
@@ -93,6 +118,7 @@ impl Node {
         source: SourceId,
         asked: ChunkId,
         chunk: ChunkId,
+        from: &[(SourceId, u32)],
         waiting: u32,
         proof: Option<SignedBatch>,
     ) -> Result<(), NodeError> {
@@ -101,7 +127,9 @@ impl Node {
             let len = content.manifest.layout().len(chunk);
             let counter = if source == LOCAL { &mut content.snapshot.copied } else { &mut content.snapshot.received };
             *counter = Bytes(counter.0 + len);
-            self.totals.came(source, len);
+            for (from, brought) in from {
+                self.totals.came(*from, u64::from(*brought), *from == source);
+            }
         }
         if let Some(batch) = proof {
             self.on_batches(source, &[batch])?;
@@ -116,8 +144,8 @@ impl Node {
             content.fetching.remove(&(source, asked));
         }
         tracing::debug!(?source, chunk = asked.index(), %error, "a request ended without a chunk");
-        if matches!(error, FetchError::Mismatch) {
-            self.violation(source, "its answer is not a chunk of this content");
+        if error.is_violation() {
+            self.violation(source, "its answer is not what was asked for");
         }
         self.tell_joined(source, Input::Refused { source, asked });
     }
@@ -138,8 +166,17 @@ impl Node {
             };
             match pool.run(read).await {
                 Ok((digest, data)) => {
-                    events.send(Event::Fetched { source: LOCAL, asked: chunk, chunk, waiting: 0, proof: None });
-                    events.send(Event::Hashed(Hashed { source: LOCAL, chunk, data, digest, permit }));
+                    let from = vec![(LOCAL, u32::try_from(data.len()).expect("a chunk has at most 128 MiB"))];
+                    let fetched = from.clone();
+                    events.send(Event::Fetched {
+                        source: LOCAL,
+                        asked: chunk,
+                        chunk,
+                        from: fetched,
+                        waiting: 0,
+                        proof: None,
+                    });
+                    events.send(Event::Hashed(Hashed { source: LOCAL, from, chunk, data, digest, permit }));
                 }
                 Err(error) => events.send(Event::LocalFailed(error)),
             }
@@ -169,16 +206,7 @@ impl Node {
         match content.proofs.check(chunk, &hashed.digest) {
             Check::Proven => self.write(hashed),
             Check::Unknown => content.unproven.push((now, hashed)),
-            Check::Wrong => {
-                let address = self.links.link(source).map(|link| link.address);
-                tracing::warn!(
-                    chunk = chunk.index(),
-                    ?address,
-                    "a chunk does not match its signed digest and is thrown away"
-                );
-                content.snapshot.chunks_bad += 1;
-                self.tell_swarm(Input::Corrupt { source, chunk });
-            }
+            Check::Wrong => self.on_wrong(chunk, &hashed.from),
         }
         Ok(())
     }
@@ -192,7 +220,7 @@ impl Node {
             if content.proofs.known().contains(hashed.chunk) {
                 self.on_hashed(hashed)?;
             } else if now - since > PROOF_TIME_MAX {
-                self.tell_swarm(Input::Corrupt { source: hashed.source, chunk: hashed.chunk });
+                self.on_unproven(hashed.chunk, &hashed.from);
             } else {
                 content.unproven.push((since, hashed));
             }
@@ -225,6 +253,7 @@ impl Node {
             && !content.swarm.have().contains(chunk)
         {
             content.found.forget(chunk);
+            content.assemblies.forget(chunk);
             let len = content.manifest.layout().len(chunk);
             let snapshot = &mut content.snapshot;
             snapshot.chunks_done += 1;

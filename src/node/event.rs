@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::download::Hashed;
 use super::obtain::Ready;
+use super::recheck::Found;
 use super::renewal::Look;
 use super::upload::UploadError;
 use crate::chunk::ChunkId;
@@ -35,8 +36,15 @@ pub(super) enum Event {
     Ready(Box<Result<Ready, StoreError>>),
     /// A neighbour began to answer.
     Arriving { source: SourceId, asked: ChunkId, chunk: ChunkId },
-    /// All bytes of a chunk came.
-    Fetched { source: SourceId, asked: ChunkId, chunk: ChunkId, waiting: u32, proof: Option<SignedBatch> },
+    /// All bytes of a chunk came, so many of them from each of these; the last one from `source`.
+    Fetched {
+        source: SourceId,
+        asked: ChunkId,
+        chunk: ChunkId,
+        from: Vec<(SourceId, u32)>,
+        waiting: u32,
+        proof: Option<SignedBatch>,
+    },
     /// A request ended without a chunk.
     Refused { source: SourceId, asked: ChunkId, error: FetchError },
     /// A chunk was hashed.
@@ -47,14 +55,16 @@ pub(super) enum Event {
     Written { source: SourceId, chunk: ChunkId, outcome: Result<(), StoreError> },
     /// An upload's last byte was handed to the transport; its digest when it was hashed on the way.
     UploadWritten { request: RequestId, chunk: ChunkId, digest: Option<Digest> },
-    /// An upload is acknowledged whole, or ended otherwise.
-    UploadEnded { source: SourceId, request: RequestId, chunk: ChunkId, outcome: Result<(), UploadError> },
+    /// An upload of so many bytes is acknowledged, or ended otherwise.
+    UploadEnded { source: SourceId, request: RequestId, chunk: ChunkId, outcome: Result<u64, UploadError> },
     /// The background hashed these chunks.
     Background(Result<Vec<(ChunkId, Digest)>, StoreError>),
     /// Chunks that lay in the destination were read; whether each matches its signed digest.
     Proved(Result<Vec<(ChunkId, bool)>, StoreError>),
     /// These chunks were made zeros, or could not be.
     Zeroed { chunks: Vec<ChunkId>, outcome: Result<(), StoreError> },
+    /// A chunk of ours that somebody found bad was read again.
+    Rechecked { chunk: ChunkId, outcome: Result<Found, StoreError> },
     /// A group of files became final, or could not.
     Committed(Result<(), StoreError>),
     /// Everything is final and durable, or could not be made so.

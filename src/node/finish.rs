@@ -62,8 +62,26 @@ impl Node {
         });
     }
 
+    /// A chunk was lost: what was done or begun at the end is to be done again when it is back.
+    pub(super) fn unfinish(&mut self) {
+        if self.finished {
+            // Whoever finished stood for a commit that never ends.
+            self.committing = false;
+        } else {
+            self.finish_is_void = self.finishing && self.committing;
+        }
+        self.finishing = false;
+        self.finished = false;
+    }
+
     /// Everything is final and durable.
     pub(super) fn on_finished(&mut self, outcome: Result<(), StoreError>) -> Result<(), NodeError> {
+        if std::mem::take(&mut self.finish_is_void) {
+            return self.on_committed(outcome.or_else(|error| match error {
+                StoreError::Incomplete { .. } => Ok(()),
+                error => Err(error),
+            }));
+        }
         outcome?;
         if self.config.verify_on_complete {
             self.read_back();
@@ -102,6 +120,9 @@ impl Node {
     /// Everything was read back.
     pub(super) fn on_read_back(&mut self, outcome: Result<Option<ChunkId>, StoreError>) -> Result<(), NodeError> {
         self.verifying = false;
+        if std::mem::take(&mut self.finish_is_void) {
+            return self.on_committed(outcome.map(drop));
+        }
         match (outcome?, &self.content) {
             (Some(chunk), Some(content)) => Err(NodeError::ReadBack { path: content.path_of(chunk) }),
             _ => {
@@ -116,7 +137,9 @@ impl Node {
         self.finished = true;
         let now = self.clock.now();
         self.last_request = now;
-        self.completed_at = Some(now);
-        self.reports.send(Report::Complete(self.snapshot()));
+        // Said once, also when a chunk was lost later and came back.
+        if self.completed_at.replace(now).is_none() {
+            self.reports.send(Report::Complete(self.snapshot()));
+        }
     }
 }

@@ -37,6 +37,7 @@ impl Node {
         self.review_credentials(now);
         self.review_unproven()?;
         self.review_found();
+        self.review_assemblies();
         if self.content.is_none() {
             return self.review_seek(now).map(|()| false);
         }
@@ -144,6 +145,8 @@ impl Node {
         let mut snapshot = self.content.as_ref().map_or_else(Snapshot::default, |content| content.snapshot.clone());
         snapshot.peers = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
         snapshot.peers_seen = self.peers_seen;
+        snapshot.arrived = Bytes(self.budget.arrived());
+        snapshot.repeated = Bytes(self.budget.repeated());
         snapshot.bytes_read_back = Bytes(self.read_back.load(Ordering::Relaxed));
         snapshot.phase = match &self.content {
             None if self.links.len() == 0 => Phase::Connecting,

@@ -8,6 +8,8 @@
 //! Not here: decisions about chunks (`swarm`), flags and lines (`cli`).
 
 mod addresses;
+mod assembly;
+mod bans;
 mod blame;
 mod candidates;
 mod choose;
@@ -31,6 +33,7 @@ mod prove;
 mod publish;
 mod pulse;
 mod reach;
+mod recheck;
 mod renewal;
 mod report;
 mod serve;
@@ -60,13 +63,14 @@ pub use report::{Report, Reports, Summary};
 pub use snapshot::{Phase, Snapshot};
 pub use totals::SourceTotals;
 
-use crate::identity::{Credentials, EndorsementError, Identity};
+use crate::identity::{Credentials, EndorsementError};
 use crate::manifest::{Digest, Endorsement};
 use crate::net::{Budget, LinkEvent};
 use crate::store::{Opened, Pool, Published};
 use crate::swarm::{Input, Output, SourceId};
 use crate::units::{Rng, Time};
 use crate::wire::{Message, PeerId, Reason};
+use bans::Bans;
 use candidates::Candidates;
 use content::Content;
 use dials::Dials;
@@ -168,7 +172,7 @@ struct Node {
     unresolved: BTreeSet<String>,
     /// Names of the peer list that were looked up at least once.
     looked_up: BTreeSet<String>,
-    banned: BTreeSet<Identity>,
+    bans: Bans,
     last_failure: Option<String>,
     /// A peer that turned out to follow another content.
     follows_another: Option<SocketAddr>,
@@ -199,6 +203,8 @@ struct Node {
     completed_at: Option<Time>,
     committing: bool,
     finishing: bool,
+    /// Whether a chunk was lost since the last steps of a job began, so that they have to begin again.
+    finish_is_void: bool,
     verifying: bool,
     finished: bool,
     leaving: bool,
@@ -279,7 +285,7 @@ impl Node {
     fn drive(&mut self) {
         while let Some(output) = self.content.as_mut().and_then(|content| content.swarm.poll()) {
             match output {
-                Output::Fetch { source, chunk, part: _, exact } => self.fetch(source, chunk, exact),
+                Output::Fetch { source, chunk, part, exact } => self.fetch(source, chunk, part, exact),
                 Output::Cancel { source, asked } => self.cancel(source, asked),
                 Output::Send { request, chunk, waiting } => self.send(request, chunk, waiting),
                 Output::Reject { request } => self.reject(request),
@@ -304,8 +310,8 @@ impl Node {
             Event::Arriving { source, asked, chunk } => {
                 self.tell_joined(source, Input::Arriving { source, asked, chunk });
             }
-            Event::Fetched { source, asked, chunk, waiting, proof } => {
-                self.on_fetched(source, asked, chunk, waiting, proof)?;
+            Event::Fetched { source, asked, chunk, from, waiting, proof } => {
+                self.on_fetched(source, asked, chunk, &from, waiting, proof)?;
             }
             Event::Refused { source, asked, error } => self.on_refused(source, asked, &error),
             Event::Hashed(hashed) => self.on_hashed(hashed)?,
@@ -318,6 +324,7 @@ impl Node {
             Event::Background(outcome) => self.on_background(outcome)?,
             Event::Proved(outcome) => self.on_proved(outcome)?,
             Event::Zeroed { chunks, outcome } => self.on_zeroed(chunks, outcome)?,
+            Event::Rechecked { chunk, outcome } => self.on_rechecked(chunk, outcome)?,
             Event::Committed(outcome) => self.on_committed(outcome)?,
             Event::Finished(outcome) => self.on_finished(outcome)?,
             Event::ReadBack(outcome) => self.on_read_back(outcome)?,

@@ -74,6 +74,11 @@ impl Press {
         }
     }
 
+    /// What a chunk was when it was read, if it was.
+    pub(super) fn digest(&self, chunk: ChunkId) -> Option<Digest> {
+        self.own[chunk.as_usize()]
+    }
+
     /// When the pending digests must go out.
     pub(super) fn deadline(&self) -> Option<Time> {
         self.since.map(|since| since + BATCH_DELAY)

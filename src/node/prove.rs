@@ -120,6 +120,9 @@ impl Node {
                         let equal = found.is_some() && found == digest;
                         if equal {
                             replica.confirm(chunk)?;
+                        } else if replica.have().contains(chunk) {
+                            // It counted before its proof was lost; what is there could not be written over.
+                            replica.forget(chunk)?;
                         }
                         Ok::<_, StoreError>((chunk, equal))
                     };

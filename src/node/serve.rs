@@ -37,15 +37,19 @@ impl Node {
     fn on_request(&mut self, source: SourceId, request: &wire::Request, send: SendStream) {
         let Some(content) = &mut self.content else { return refuse(send, Refusal::NotHeld) };
         let Some(link) = self.links.link(source) else { return };
-        if !link.joined || link.theirs != Some(request.content) || !request.ranges.is_whole() {
+        if !link.joined || link.theirs != Some(request.content) {
             return refuse(send, Refusal::NotHeld);
         }
-        let Some(chunk) = content.manifest.layout().chunk(request.chunk) else {
+        let layout = content.manifest.layout();
+        let Some(chunk) = layout.chunk(request.chunk) else {
             return self.violation(source, "it asks for a chunk beyond the last");
         };
+        if request.ranges.bytes_of(layout.len(chunk)).is_none() {
+            return self.violation(source, "it asks for bytes beyond a chunk's end");
+        }
         let id = RequestId(content.next_request);
         content.next_request += 1;
-        content.requests.insert(id, Request { source, send });
+        content.requests.insert(id, Request { source, send, ranges: request.ranges.clone() });
         self.tell_swarm(Input::Requested { source, request: id, chunk, exact: request.exact });
     }
 
@@ -67,7 +71,7 @@ impl Node {
     /// Answers a request with a chunk.
     pub(super) fn send(&mut self, request: RequestId, chunk: ChunkId, waiting: u32) {
         let Some(content) = &mut self.content else { return };
-        let Some(Request { source, send }) = content.requests.remove(&request) else { return };
+        let Some(Request { source, send, ranges }) = content.requests.remove(&request) else { return };
         let Some(link) = self.links.link(source) else { return };
         let upload = Upload {
             connection: link.connection.clone(),
@@ -78,6 +82,7 @@ impl Node {
             content: content.id(),
             digest_kind: content.digest_kind(),
             chunk,
+            ranges,
             waiting,
             key: content.signs_uploads(),
             told: link.told.as_ref().is_some_and(|told| told.contains(chunk)),
@@ -85,12 +90,13 @@ impl Node {
         };
         content.sending.insert(request, source);
         let events = self.events.clone();
+        let bytes = upload.bytes();
         self.events.spawn(async move {
             let outcome = match upload.run().await {
                 Ok((digest, send)) => {
                     events.send(Event::UploadWritten { request, chunk, digest });
                     // `Ok(None)`: everything is acknowledged; anything else: stopped, or the connection is gone.
-                    if matches!(send.stopped().await, Ok(None)) { Ok(()) } else { Err(UploadError::Stopped) }
+                    if matches!(send.stopped().await, Ok(None)) { Ok(bytes) } else { Err(UploadError::Stopped) }
                 }
                 Err(error) => Err(error),
             };
@@ -127,14 +133,15 @@ impl Node {
         source: SourceId,
         request: RequestId,
         chunk: ChunkId,
-        outcome: Result<(), UploadError>,
+        outcome: Result<u64, UploadError>,
     ) -> Result<(), NodeError> {
         self.last_request = self.clock.now();
+        let bytes = *outcome.as_ref().unwrap_or(&0);
         if let Some(content) = &mut self.content {
             content.sending.remove(&request);
         }
         let outcome = match outcome {
-            Ok(()) => Outcome::Delivered,
+            Ok(_) => Outcome::Delivered,
             Err(UploadError::Stopped) => Outcome::Aborted,
             Err(UploadError::Store(error)) => {
                 let Some(content) = &self.content else { return Ok(()) };
@@ -144,16 +151,16 @@ impl Node {
                 // Whoever asked goes elsewhere, and after a few such refusals asks us no more.
                 let path = content.path_of(chunk);
                 tracing::error!(%path, %error, "a chunk of this copy cannot be read any more");
+                self.recheck(chunk);
                 Outcome::Aborted
             }
         };
         if let Some(content) = &mut self.content
             && outcome == Outcome::Delivered
         {
-            let len = content.manifest.layout().len(chunk);
-            content.snapshot.chunks_uploaded += 1;
-            content.snapshot.uploaded = ByteCount(content.snapshot.uploaded.0 + len);
-            self.totals.went(source, len);
+            content.snapshot.chunks_uploaded += u64::from(bytes == content.manifest.layout().len(chunk));
+            content.snapshot.uploaded = ByteCount(content.snapshot.uploaded.0 + bytes);
+            self.totals.went(source, bytes);
         }
         if self.links.link(source).is_some() {
             self.tell_swarm(Input::Sent { request, outcome });

@@ -51,11 +51,15 @@ pub struct Snapshot {
     pub files_total: u64,
     /// Bytes of chunks that came from neighbours, those thrown away included.
     pub received: Bytes,
+    /// Bytes that arrived of chunks, unfinished ones included.
+    pub arrived: Bytes,
+    /// Bytes that came in vain, because another neighbour had brought them already.
+    pub repeated: Bytes,
     /// Bytes of chunks that were read from a source on this machine.
     pub copied: Bytes,
-    /// Bytes of chunks that went to neighbours.
+    /// Bytes of chunks that went to neighbours; for a publisher, divided by `bytes_total`, the copies that it had to send.
     pub uploaded: Bytes,
-    /// Chunks that went to neighbours; for a publisher, divided by `chunks_total`, the copies that it had to send.
+    /// Chunks that went to neighbours whole.
     pub chunks_uploaded: u64,
     /// Chunks that were thrown away because they did not match their signed digest.
     pub chunks_bad: u64,
@@ -72,8 +76,8 @@ impl Snapshot {
     #[must_use]
     pub fn publisher_copies(&self) -> Option<f64> {
         #[allow(clippy::cast_precision_loss)] // two digits are shown
-        let sent = self.chunks_uploaded as f64;
-        (self.publisher && self.chunks_total > 0).then(|| sent / f64::from(self.chunks_total))
+        let [sent, total] = [self.uploaded.0 as f64, self.bytes_total.0 as f64];
+        (self.publisher && self.bytes_total.0 > 0).then(|| sent / total)
     }
 
     /// Whether every byte of a known content is here.

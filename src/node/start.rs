@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::bans::Bans;
 use super::candidates::Candidates;
 use super::dials::Dials;
 use super::error::NodeError;
@@ -77,7 +78,7 @@ impl Node {
             complained: BTreeSet::new(),
             unresolved: BTreeSet::new(),
             looked_up: BTreeSet::new(),
-            banned: BTreeSet::new(),
+            bans: Bans::default(),
             last_failure: None,
             follows_another: None,
             refused_us: false,
@@ -100,6 +101,7 @@ impl Node {
             completed_at: None,
             committing: false,
             finishing: false,
+            finish_is_void: false,
             verifying: false,
             finished: false,
             leaving: false,

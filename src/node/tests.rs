@@ -1,9 +1,11 @@
 use std::net::Ipv4Addr;
 
+use super::bans::Offender;
 use super::candidates::Origin;
 use super::links::{ACCEPT_MAX, DIAL_TARGET};
 use super::*;
-use crate::identity::{KeyRing, SwarmKey};
+use crate::chunk::Layout;
+use crate::identity::{KeyRing, SwarmKey, identity_of};
 use crate::manifest::{ContentId, DatasetKey};
 use crate::net::testing::{Pair, hello, pair, within};
 use crate::net::{Greeted, greet};
@@ -99,15 +101,49 @@ async fn a_banned_peer_is_neither_dialled_nor_let_in_again() {
     let (mut node, _inbox, source, pair) = acquainted().await;
     let identity = node.links.link(source).unwrap().identity;
     node.ban(source);
-    assert!(node.banned.contains(&identity));
+    assert!(node.bans.hold(identity, address(77)), "wherever it comes from");
     assert!(within(pair.dialled.closed()).await.to_string().contains("bad chunks"));
     assert_eq!((node.links.len(), dialled_later(&mut node)), (0, vec![]));
     // Somebody with another number comes from elsewhere, with a banned certificate.
     let (again, _, other) = greeted(3).await;
-    node.banned.insert(crate::identity::identity_of(&again.connection).unwrap().0);
+    node.bans.ban(Offender::Identity(identity_of(&again.connection).unwrap().0));
     node.dials.begin(address(2), Origin::Listed, Time::ZERO);
     node.on_greeted(again, Some(address(2)));
     assert!(within(other.dialled.closed()).await.to_string().contains("banned"));
+    assert_eq!(node.links.len(), 0);
+}
+
+#[tokio::test]
+async fn of_those_who_share_a_certificate_only_the_liar_s_address_is_banned() {
+    let (mut node, _inbox, source, _pair) = acquainted().await;
+    let identity = node.links.link(source).unwrap().identity;
+    let (another, _, _other) = greeted(3).await;
+    node.dials.begin(address(2), Origin::Listed, Time::ZERO);
+    node.on_greeted(another, Some(address(2)));
+    for source in node.links.sources() {
+        node.links.link_mut(source).unwrap().identity = identity;
+    }
+    assert_eq!(node.links.len(), 2);
+    node.ban(source);
+    assert!(node.bans.hold(identity, address(1)) && !node.bans.hold(identity, address(2)));
+    assert_eq!(node.links.len(), 1);
+}
+
+#[tokio::test]
+async fn a_bad_chunk_on_each_of_two_connections_is_one_too_many() {
+    let (mut node, _inbox, source, _pair) = acquainted().await;
+    let chunk = Layout::new(10, 1 << 10).unwrap().chunk(0).unwrap();
+    let identity = node.links.link(source).unwrap().identity;
+    node.blame(source, chunk);
+    node.drop_link(source, Reason::Gone, "it comes back");
+    let (again, _, _pair) = greeted(2).await;
+    node.dials.begin(address(1), Origin::Listed, Time::ZERO);
+    node.on_greeted(again, Some(address(1)));
+    let source = node.links.sources()[0];
+    node.links.link_mut(source).unwrap().identity = identity;
+    assert!(!node.bans.hold(identity, address(1)), "one may come from a bad disk");
+    node.blame(source, chunk);
+    assert!(node.bans.hold(identity, address(1)));
     assert_eq!(node.links.len(), 0);
 }
 

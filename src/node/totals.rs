@@ -17,7 +17,7 @@ pub struct SourceTotals {
     pub name: String,
     /// Bytes of chunks that came from it.
     pub received: Bytes,
-    /// Chunks that came from it.
+    /// Chunks that came from it, the last byte at least.
     pub chunks_received: u64,
     /// Bytes of chunks that went to it.
     pub uploaded: Bytes,
@@ -46,11 +46,11 @@ impl Totals {
         }
     }
 
-    /// A chunk of `len` bytes came from this source.
-    pub(super) fn came(&mut self, source: SourceId, len: u64) {
+    /// `len` bytes of a chunk came from this source, its last one among them or not.
+    pub(super) fn came(&mut self, source: SourceId, len: u64, last: bool) {
         if let Some(totals) = self.of(source) {
             totals.received = Bytes(totals.received.0 + len);
-            totals.chunks_received += 1;
+            totals.chunks_received += u64::from(last);
         }
     }
 
@@ -105,14 +105,14 @@ mod tests {
         let mut totals = Totals::default();
         for source in [SourceId(1), SourceId(2)] {
             totals.begin(source, "a:1".into());
-            totals.came(source, 10);
+            totals.came(source, 10, true);
             totals.end(source);
         }
         totals.begin(SourceId(3), "a:1".into());
         totals.went(SourceId(3), 5);
         totals.begin(SourceId(4), "b:1".into());
         totals.end(SourceId(4));
-        totals.came(LOCAL, 7);
+        totals.came(LOCAL, 7, true);
         let list = totals.list();
         let names: Vec<&str> = list.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["a:1", "local"], "whoever gave and took nothing leaves no trace");

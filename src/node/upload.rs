@@ -1,4 +1,4 @@
-//! Upload: answering one request with one chunk.
+//! Upload: answering one request with one chunk, or with parts of it in the order in which they were asked for.
 //!
 //! The chunk is read in segments on the disk pool and given to the stream as it is read, so that an upload needs a megabyte of memory
 //! whatever the size of a chunk. A publisher hashes what it reads on the way and signs the digest into the trailer, which is how
@@ -8,6 +8,7 @@
 //!
 //! Not here: whom to serve and with what (the swarm).
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use quinn::{Connection, SendStream, VarInt};
 
 use super::content::Tree;
+use super::publish::hash_range;
 use crate::chunk::{ChunkId, Layout};
 use crate::manifest::{ContentId, DatasetKey, Digest, DigestKind, Hasher, SignedBatch};
 use crate::net::frames;
@@ -44,6 +46,8 @@ pub(super) struct Upload {
     pub(super) content: ContentId,
     pub(super) digest_kind: DigestKind,
     pub(super) chunk: ChunkId,
+    /// The parts of it that are wanted; within the chunk.
+    pub(super) ranges: Ranges,
     pub(super) waiting: u32,
     /// A publisher's key; it signs what the neighbour has no proof of.
     pub(super) key: Option<Arc<DatasetKey>>,
@@ -69,7 +73,13 @@ impl From<quinn::WriteError> for UploadError {
 }
 
 impl Upload {
-    /// Sends the chunk; returns its digest when it was hashed on the way, and the stream, whose acknowledgement is still to come.
+    /// Bytes to send.
+    pub(super) fn bytes(&self) -> u64 {
+        let len = self.layout.len(self.chunk);
+        self.ranges.bytes_of(len).expect("ranges were compared with the chunk when they came")
+    }
+
+    /// Sends the chunk; returns its digest when all of it was hashed on the way, and the stream, whose acknowledgement is still to come.
     pub(super) async fn run(mut self) -> Result<(Option<Digest>, SendStream), UploadError> {
         // What is buffered beyond the congestion window would only wait here, out of the swarm's order.
         let path = self.connection.stats().path;
@@ -78,32 +88,15 @@ impl Upload {
         if self.zeros && self.told {
             return self.send_zeros().await;
         }
-        let range = self.layout.range(self.chunk);
-        let length = u32::try_from(range.end - range.start).expect("a chunk has at most 128 MiB");
-        let chunk = self.chunk.index();
-        let header = Answer::Data { chunk, ranges: Ranges::WHOLE, encoding: Encoding::Raw, length };
-        frames::write(&mut self.send, &header).await?;
-        let mut hasher = self.key.is_some().then(|| self.digest_kind.hasher());
-        let mut offset = range.start;
-        while offset < range.end {
-            let len = (range.end - offset).min(SEGMENT);
-            let (data, hashed) = match self.read(offset, len, hasher).await {
-                Ok(segment) => segment,
-                Err(error) => {
-                    // The neighbour must not take a chunk cut short for one that is over; the stream may be gone already.
-                    let _ = self.send.reset(VarInt::from_u32(StreamCode::Failed.code()));
-                    return Err(UploadError::Store(error));
-                }
-            };
-            hasher = hashed;
-            if !frames::hand_over(&mut self.send, data).await? {
-                // What waits for a receiver that takes nothing is memory that others could use.
-                let _ = self.send.reset(VarInt::from_u32(StreamCode::TooSlow.code()));
-                return Err(UploadError::Stopped);
-            }
-            offset += len;
+        let length = u32::try_from(self.bytes()).expect("a chunk has at most 128 MiB");
+        let (chunk, ranges) = (self.chunk.index(), self.ranges.clone());
+        frames::write(&mut self.send, &Answer::Data { chunk, ranges, encoding: Encoding::Raw, length }).await?;
+        let sent = self.send_data().await;
+        if matches!(sent, Err(UploadError::Store(_))) {
+            // The neighbour must not take a chunk cut short for one that is over; the stream may be gone already.
+            let _ = self.send.reset(VarInt::from_u32(StreamCode::Failed.code()));
         }
-        let digest = hasher.map(Hasher::finish);
+        let digest = sent?;
         let proof = match (&self.key, digest) {
             (Some(key), Some(digest)) if !self.told => {
                 Some(SignedBatch::sign(key, self.content, &[(self.chunk, digest)]))
@@ -114,6 +107,42 @@ impl Upload {
         // Fails only on a stream that was stopped; the caller sees that when it waits for the acknowledgement.
         let _ = self.send.finish();
         Ok((digest, self.send))
+    }
+
+    /// Sends the bytes; returns the chunk's digest if a publisher came to know it on the way.
+    async fn send_data(&mut self) -> Result<Option<Digest>, UploadError> {
+        let whole = self.ranges.is_whole();
+        let mut hasher = (self.key.is_some() && whole).then(|| self.digest_kind.hasher());
+        for range in self.offsets() {
+            let mut offset = range.start;
+            while offset < range.end {
+                let len = (range.end - offset).min(SEGMENT);
+                let (data, hashed) = self.read(offset, len, hasher).await.map_err(UploadError::Store)?;
+                hasher = hashed;
+                if !frames::hand_over(&mut self.send, data).await? {
+                    // What waits for a receiver that takes nothing is memory that others could use.
+                    let _ = self.send.reset(VarInt::from_u32(StreamCode::TooSlow.code()));
+                    return Err(UploadError::Stopped);
+                }
+                offset += len;
+            }
+        }
+        if self.key.is_some() && !whole && !self.told {
+            // Parts make no digest, and whoever puts them together cannot wait until the background comes by.
+            let (tree, kind, range) = (self.tree.clone(), self.digest_kind, self.layout.range(self.chunk));
+            let job = move || hash_range(kind, |offset, buffer| tree.read_at(offset, buffer), range);
+            return Ok(Some(self.pool.run(job).await.map_err(UploadError::Store)?));
+        }
+        Ok(hasher.map(Hasher::finish))
+    }
+
+    /// Where the bytes to send lie in the content, in the order in which they go.
+    fn offsets(&self) -> Vec<Range<u64>> {
+        let chunk = self.layout.range(self.chunk);
+        if self.ranges.is_whole() {
+            return vec![chunk];
+        }
+        self.ranges.iter().map(|part| chunk.start + u64::from(part.start)..chunk.start + u64::from(part.end)).collect()
     }
 
     /// Reads and hashes one segment on the pool.

@@ -27,7 +27,7 @@ use crate::net::frames;
 use crate::store::{Published, StoreError};
 use crate::swarm::Input;
 use crate::units::Bytes;
-use crate::wire::{Answer, Encoding, Ranges, Trailer};
+use crate::wire::{Answer, Encoding, Trailer};
 
 /// What chunks of zeros digest to.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +79,7 @@ fn digest_of_zeros(kind: DigestKind, len: u64) -> Digest {
 impl Upload {
     /// Says that the chunk is zeros, which needs no bytes.
     pub(super) async fn send_zeros(mut self) -> Result<(Option<Digest>, SendStream), UploadError> {
-        let (chunk, ranges) = (self.chunk.index(), Ranges::WHOLE);
+        let (chunk, ranges) = (self.chunk.index(), self.ranges.clone());
         frames::write(&mut self.send, &Answer::Data { chunk, ranges, encoding: Encoding::Zero, length: 0 }).await?;
         // A digest that is known was told on the control stream before.
         frames::write(&mut self.send, &Trailer { proof: None, waiting: self.waiting }).await?;

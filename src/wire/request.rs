@@ -4,8 +4,9 @@
 //! announces, a [`Trailer`]. Answering for header or page: [`Answer::Manifest`] and the bytes. Or [`Answer::Rejected`], and nothing.
 //! Streams of their own mean that a lost packet of one chunk holds up no other, and that a request is cancelled by resetting it.
 //!
-//! Invariant: lengths are within the bounds of a chunk or page, ranges ascend without touching backwards, and an all-zero chunk
-//! brings no bytes.
+//! Invariant: lengths are within the bounds of a chunk or page, ranges do not overlap, and an all-zero chunk brings no bytes. The
+//! order of ranges is kept, because it is the order in which their bytes travel: two senders of one chunk meet in its middle when one
+//! is asked from the front and the other from the end.
 //!
 //! Not here: whether the answer suits the request, which takes the layout and what was asked (`net`).
 
@@ -27,8 +28,8 @@ impl Ranges {
     /// The whole chunk.
     pub const WHOLE: Self = Self(List::new());
 
-    /// These parts, in ascending order; `None` when there are more than [`RANGES_MAX`], one is empty or reaches beyond the largest
-    /// chunk, or they are out of order or overlap.
+    /// These parts, in the order in which they are to travel; `None` when there are more than [`RANGES_MAX`], one is empty or reaches
+    /// beyond the largest chunk, or two overlap.
     #[must_use]
     pub fn new(parts: &[Range<u32>]) -> Option<Self> {
         let pairs: Vec<(u32, u32)> = parts.iter().map(|part| (part.start, part.end)).collect();
@@ -46,17 +47,29 @@ impl Ranges {
         self.0.iter().map(|(start, end)| *start..*end)
     }
 
+    /// Bytes of a chunk of `len` bytes that are meant; `None` when they reach beyond it.
+    #[must_use]
+    pub fn bytes_of(&self, len: u64) -> Option<u64> {
+        if self.is_whole() {
+            return Some(len);
+        }
+        let fits = self.iter().all(|part| u64::from(part.end) <= len);
+        fits.then(|| self.iter().map(|part| u64::from(part.end - part.start)).sum())
+    }
+
     pub(super) fn to_pairs(&self) -> List<(u32, u32), RANGES_MAX> {
         self.0.clone()
     }
 
     pub(super) fn from_pairs(pairs: List<(u32, u32), RANGES_MAX>) -> Option<Self> {
+        let mut ascending = pairs.to_vec();
+        ascending.sort_unstable();
         let mut free = 0;
-        for (start, end) in pairs.iter() {
-            if *start < free || end <= start {
+        for (start, end) in ascending {
+            if start < free || end <= start {
                 return None;
             }
-            free = *end;
+            free = end;
         }
         (u64::from(free) <= CHUNK_SIZE_MAX).then_some(Self(pairs))
     }
@@ -69,7 +82,7 @@ pub struct Request {
     pub content: ContentIndex,
     /// The chunk's index.
     pub chunk: u32,
-    /// The parts of it.
+    /// The parts of it, in the order in which they are wanted.
     pub ranges: Ranges,
     /// Whether another chunk will not do. Always set together with ranges.
     pub exact: bool,
@@ -123,7 +136,7 @@ pub enum Answer {
     Data {
         /// The chunk's index.
         chunk: u32,
-        /// The parts of it.
+        /// The parts of it, as they were asked for.
         ranges: Ranges,
         /// How its bytes travel.
         encoding: Encoding,

@@ -8,6 +8,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream};
 use strew::identity::Credentials;
@@ -15,7 +16,7 @@ use strew::manifest::{ContentId, DatasetKey, DigestKind, Endorsement, EntryKind,
 use strew::net::{TransportSettings, bind, dial, frames};
 use strew::store::{SymlinkPolicy, scan};
 use strew::wire::{
-    Answer, ContentIndex, Encoding, Form, Hello, List, Message, Offer, Open, PeerId, Ranges, Reason, Refusal, Text,
+    Answer, ContentIndex, Encoding, Form, Hello, List, Message, Offer, Open, PeerId, Reason, Refusal, Request, Text,
     Trailer, VERSION, Wants,
 };
 use tokio::sync::mpsc;
@@ -27,8 +28,12 @@ pub(crate) const INDEX: ContentIndex = ContentIndex(5);
 
 /// How the actor answers a request for a chunk.
 pub(crate) enum Reply {
-    /// With these bytes and this proof.
+    /// With these bytes of the chunk, or the parts of them that were asked for, and this proof.
     Data(Vec<u8>, Option<SignedBatch>),
+    /// With the beginning of an answer, so many of these bytes; the stream stays open.
+    Begun(Vec<u8>, usize),
+    /// Not, and it says so.
+    Refusal,
     /// Not at all; the stream stays open.
     Silence,
 }
@@ -40,7 +45,11 @@ pub(crate) struct Actor {
     data: Vec<u8>,
     key: DatasetKey,
     endorsement: Endorsement,
+    peer: PeerId,
 }
+
+/// Every actor of a test is another peer.
+static ACTORS: AtomicU8 = AtomicU8::new(1);
 
 impl Actor {
     /// An actor that knows `tree` and endorses it itself.
@@ -59,8 +68,17 @@ impl Actor {
         }
         let manifest = Manifest::publish(entries, Some(chunk)).unwrap();
         let key = DatasetKey::from_seed(&[9; 32]);
-        let endorsement = endorse(&credentials, manifest.id(), &key);
-        Arc::new(Self { endpoint, manifest, data, key, endorsement })
+        let endorsement = endorse(&credentials, manifest.id(), &key, TIME);
+        let peer = PeerId([ACTORS.fetch_add(1, Ordering::Relaxed); 16]);
+        Arc::new(Self { endpoint, manifest, data, key, endorsement, peer })
+    }
+
+    /// An actor that published the content later than others, with another key.
+    pub(crate) fn later(tree: &Tree) -> Arc<Self> {
+        let mut actor = Arc::into_inner(Self::knowing(tree)).unwrap();
+        actor.key = DatasetKey::from_seed(&[8; 32]);
+        actor.endorsement = endorse(&member(), actor.content(), &actor.key, TIME + 1);
+        Arc::new(actor)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -89,6 +107,12 @@ impl Actor {
         SignedBatch::sign(&self.key, self.content(), &[(chunk, digest)])
     }
 
+    /// A batch of this actor's own that lists the chunk with a wrong digest.
+    pub(crate) fn lie(&self, index: u32) -> SignedBatch {
+        let chunk = self.manifest.layout().chunk(index).unwrap();
+        SignedBatch::sign(&self.key, self.content(), &[(chunk, DigestKind::Blake3.digest(b"something else"))])
+    }
+
     /// Proofs of everything.
     pub(crate) fn proofs(&self) -> Message {
         let layout = self.manifest.layout();
@@ -102,7 +126,7 @@ impl Actor {
         let offer = Offer { index: INDEX, id: self.content(), complete: true };
         Hello {
             version: VERSION,
-            peer: PeerId([1; 16]),
+            peer: self.peer,
             listen_port: self.address().port(),
             zone: Text::default(),
             publisher: false,
@@ -134,7 +158,7 @@ impl Actor {
         self: Arc<Self>,
         meeting: Meeting,
         proofs: Option<Message>,
-        reply: impl Fn(&Self, u32) -> Reply + Send + 'static,
+        reply: impl Fn(&Self, &Request) -> Reply + Send + 'static,
     ) -> Play {
         self.take_part(meeting, proofs, false, reply).await
     }
@@ -149,7 +173,7 @@ impl Actor {
         mut meeting: Meeting,
         proofs: Option<Message>,
         wrong_pages: bool,
-        reply: impl Fn(&Self, u32) -> Reply + Send + 'static,
+        reply: impl Fn(&Self, &Request) -> Reply + Send + 'static,
     ) -> Play {
         let offers = self.hello().contents;
         meeting.tell(&Message::Offers(offers)).await;
@@ -165,9 +189,9 @@ impl Actor {
     async fn answer(
         self: Arc<Self>,
         connection: Connection,
-        asked: mpsc::UnboundedSender<u32>,
+        asked: mpsc::UnboundedSender<Request>,
         wrong_pages: bool,
-        reply: impl Fn(&Self, u32) -> Reply,
+        reply: impl Fn(&Self, &Request) -> Reply,
     ) {
         let mut unanswered = Vec::new();
         while let Ok((mut send, mut recv)) = connection.accept_bi().await {
@@ -179,9 +203,17 @@ impl Actor {
                     answer_page(send, sent).await;
                 }
                 Ok(Open::Chunk(request)) => {
-                    let _ = asked.send(request.chunk);
-                    match reply(&self, request.chunk) {
-                        Reply::Data(data, proof) => answer_chunk(&mut send, request.chunk, data, proof).await,
+                    // A test that has seen enough does not listen any more.
+                    let _ = asked.send(request.clone());
+                    match reply(&self, &request) {
+                        Reply::Data(data, proof) => answer_chunk(&mut send, &request, &data, proof).await,
+                        Reply::Begun(data, len) => {
+                            begin_answer(&mut send, &request, &data, len).await;
+                            unanswered.push(send);
+                        }
+                        Reply::Refusal => {
+                            let _ = frames::write(&mut send, &Answer::Rejected { reason: Refusal::NotHeld }).await;
+                        }
                         Reply::Silence => unanswered.push(send),
                     }
                 }
@@ -191,8 +223,10 @@ impl Actor {
     }
 }
 
-fn endorse(credentials: &Credentials, content: ContentId, key: &DatasetKey) -> Endorsement {
-    let time = 1_700_000_000;
+/// When the actors' publisher is said to have begun.
+const TIME: u64 = 1_700_000_000;
+
+fn endorse(credentials: &Credentials, content: ContentId, key: &DatasetKey, time: u64) -> Endorsement {
     let signed = credentials.sign(&Endorsement::payload_of(content, key.id(), time)).unwrap();
     let (scheme, signature, chain) = (signed.scheme, signed.signature, signed.chain);
     Endorsement { content, key: key.id(), time, scheme, signature, chain }
@@ -218,11 +252,25 @@ async fn answer_page(mut send: SendStream, bytes: Option<Vec<u8>>) {
     let _ = send.write_all(&bytes).await;
 }
 
-async fn answer_chunk(send: &mut SendStream, chunk: u32, data: Vec<u8>, proof: Option<SignedBatch>) {
-    let length = u32::try_from(data.len()).unwrap();
-    let answer = Answer::Data { chunk, ranges: Ranges::WHOLE, encoding: Encoding::Raw, length };
+/// The parts of a chunk that are asked for, one after the other.
+pub(crate) fn wanted(request: &Request, chunk: &[u8]) -> Vec<u8> {
+    if request.ranges.is_whole() {
+        return chunk.to_vec();
+    }
+    request.ranges.iter().flat_map(|part| &chunk[part.start as usize..part.end as usize]).copied().collect()
+}
+
+/// Sends the beginning of an answer, and returns when it is on its way.
+async fn begin_answer(send: &mut SendStream, request: &Request, chunk: &[u8], len: usize) {
+    let data = wanted(request, chunk);
+    let (length, ranges) = (u32::try_from(data.len()).unwrap(), request.ranges.clone());
+    let answer = Answer::Data { chunk: request.chunk, ranges, encoding: Encoding::Raw, length };
     let _ = frames::write(send, &answer).await;
-    let _ = send.write_all(&data).await;
+    let _ = send.write_all(&data[..len.min(data.len())]).await;
+}
+
+async fn answer_chunk(send: &mut SendStream, request: &Request, chunk: &[u8], proof: Option<SignedBatch>) {
+    begin_answer(send, request, chunk, chunk.len()).await;
     let _ = frames::write(send, &Trailer { proof, waiting: 0 }).await;
     let _ = send.finish();
 }
@@ -265,12 +313,12 @@ impl Meeting {
 /// An actor that takes part.
 pub(crate) struct Play {
     pub(crate) connection: Connection,
-    asked: mpsc::UnboundedReceiver<u32>,
+    asked: mpsc::UnboundedReceiver<Request>,
 }
 
 impl Play {
     /// Waits until it is asked for a chunk.
-    pub(crate) async fn asked(&mut self) -> u32 {
+    pub(crate) async fn asked(&mut self) -> Request {
         within("request", self.asked.recv()).await.expect("the play goes on")
     }
 }

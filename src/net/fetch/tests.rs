@@ -4,7 +4,8 @@ use tokio::time::{pause, resume, sleep};
 
 use super::*;
 use crate::net::testing::{Pair, pair, within};
-use crate::wire::{ContentIndex, Ranges, Refusal};
+use crate::swarm::Part;
+use crate::wire::{ContentIndex, Refusal};
 
 const CHUNK: u64 = 64 << 10;
 /// Bytes of the chunk that is answered.
@@ -18,10 +19,33 @@ fn data_of(chunk: u32, length: u32) -> Answer {
     Answer::Data { chunk, ranges: Ranges::WHOLE, encoding: Encoding::Raw, length }
 }
 
+/// What came of a request: the end of the answer, and the chunk if it is whole.
+type Outcome = (Result<Fetched, FetchError>, Option<Whole>);
+
+const SOURCE: SourceId = SourceId(7);
+
 /// Asks for chunk 3, and tells through `arriving` what comes.
-async fn ask(connection: &Connection, budget: &Budget, arriving: impl FnOnce(ChunkId)) -> Result<Fetched, FetchError> {
-    let request = Request { content: ContentIndex(0), chunk: 3, ranges: Ranges::WHOLE, exact: false };
-    fetch(connection, request, layout(), budget, arriving).await
+async fn ask(connection: &Connection, budget: &Budget, arriving: impl FnOnce(ChunkId)) -> Outcome {
+    let begin = |chunk| {
+        arriving(chunk);
+        Arc::new(Assembly::new(layout(), chunk))
+    };
+    ask_for(connection, budget, Ranges::WHOLE, false, begin).await
+}
+
+/// Asks for parts of chunk 3.
+async fn ask_for(
+    connection: &Connection,
+    budget: &Budget,
+    ranges: Ranges,
+    exact: bool,
+    arriving: impl FnOnce(ChunkId) -> Arc<Assembly>,
+) -> Outcome {
+    let request = Request { content: ContentIndex(0), chunk: 3, ranges, exact };
+    let mut whole = None;
+    let fetch = Fetch { connection, source: SOURCE, request, layout: layout(), budget };
+    let fetched = fetch.run(arriving, &mut whole).await;
+    (fetched, whole)
 }
 
 /// The stream on which the next request is to be answered.
@@ -33,7 +57,7 @@ async fn next_request(connection: &Connection) -> SendStream {
 }
 
 /// What comes of a request that is answered as `answer` does, and what became of the stream.
-async fn answered(answer: impl AsyncFnOnce(&mut SendStream)) -> (Result<Fetched, FetchError>, Option<u64>) {
+async fn answered(answer: impl AsyncFnOnce(&mut SendStream)) -> (Outcome, Option<u64>) {
     let pair = pair().await;
     let budget = Budget::new(CHUNK);
     let serving = async {
@@ -57,23 +81,23 @@ async fn send_whole(send: &mut SendStream, chunk: u32) {
 
 #[tokio::test]
 async fn a_chunk_comes_whole() {
-    let (fetched, stopped) = answered(async |send| send_whole(send, 3).await).await;
-    let fetched = fetched.unwrap();
-    assert_eq!((fetched.chunk.index(), fetched.waiting), (3, 5));
-    assert_eq!(fetched.data, vec![7; LEN as usize]);
+    let ((fetched, whole), stopped) = answered(async |send| send_whole(send, 3).await).await;
+    let whole = whole.unwrap();
+    assert_eq!((whole.chunk.index(), fetched.unwrap().waiting), (3, 5));
+    assert_eq!((whole.data, whole.from), (vec![7; LEN as usize], vec![(SOURCE, LEN)]));
     assert_eq!(stopped, None);
 }
 
 #[tokio::test]
 async fn an_all_zero_chunk_comes_without_bytes() {
-    let (fetched, _) = answered(async |send| {
+    let ((_, whole), _) = answered(async |send| {
         let zero = Answer::Data { chunk: 3, ranges: Ranges::WHOLE, encoding: Encoding::Zero, length: 0 };
         frames::write(send, &zero).await.unwrap();
         frames::write(send, &Trailer { proof: None, waiting: 0 }).await.unwrap();
         send.finish().unwrap();
     })
     .await;
-    assert_eq!(fetched.unwrap().data, vec![0; LEN as usize]);
+    assert_eq!(whole.unwrap().data, vec![0; LEN as usize]);
 }
 
 #[tokio::test]
@@ -89,27 +113,28 @@ async fn another_chunk_than_the_one_asked_is_named_before_its_bytes_come() {
         frames::write(&mut send, &Trailer { proof: None, waiting: 0 }).await.unwrap();
     };
     let asking = ask(&pair.dialling, &budget, |chunk| arriving.send(chunk.index()).unwrap());
-    let (fetched, ()) = within(async { tokio::join!(asking, serving) }).await;
-    assert_eq!(fetched.unwrap().chunk.index(), 8);
+    let ((_, whole), ()) = within(async { tokio::join!(asking, serving) }).await;
+    assert_eq!(whole.unwrap().chunk.index(), 8);
 }
 
 #[tokio::test]
 async fn an_answer_that_does_not_fit_the_content_is_refused() {
     for answer in [data_of(3, LEN - 1), data_of(3, LEN + 1), data_of(10, LEN)] {
-        let (fetched, stopped) = answered(async |send| frames::write(send, &answer).await.unwrap()).await;
-        assert!(matches!(fetched, Err(FetchError::Mismatch)), "{answer:?}");
+        let ((fetched, _), stopped) = answered(async |send| frames::write(send, &answer).await.unwrap()).await;
+        assert!(fetched.unwrap_err().is_violation(), "{answer:?}");
         assert!(stopped.is_some(), "its bytes are not wanted");
     }
 }
 
 #[tokio::test]
 async fn a_refusal_is_told_as_such() {
-    let (fetched, _) = answered(async |send| {
+    let ((fetched, _), _) = answered(async |send| {
         frames::write(send, &Answer::Rejected { reason: Refusal::Busy }).await.unwrap();
         send.finish().unwrap();
     })
     .await;
     assert!(matches!(fetched, Err(FetchError::Rejected)));
+    assert!(!FetchError::Rejected.is_violation());
 }
 
 #[tokio::test]
@@ -132,10 +157,10 @@ async fn whoever_drops_a_request_stops_its_sender() {
 }
 
 /// Fetches a chunk that keeps its memory as long as the result lives.
-async fn holding(pair: &Pair, budget: &Budget) -> Fetched {
+async fn holding(pair: &Pair, budget: &Budget) -> Whole {
     let serving = async { send_whole(&mut next_request(&pair.dialled).await, 3).await };
-    let (held, ()) = within(async { tokio::join!(ask(&pair.dialling, budget, |_| {}), serving) }).await;
-    held.unwrap()
+    let ((_, whole), ()) = within(async { tokio::join!(ask(&pair.dialling, budget, |_| {}), serving) }).await;
+    whole.unwrap()
 }
 
 #[tokio::test]
@@ -156,20 +181,84 @@ async fn a_chunk_waits_until_there_is_memory_for_it() {
         () = within(until_contested) => {}
     }
     drop(held);
-    assert!(within(second).await.is_ok());
+    assert!(within(second).await.1.is_some());
     assert!(!budget.is_contested());
 }
 
 #[tokio::test]
 async fn an_answer_that_stands_still_is_cut_off() {
-    for bytes in [0, LEN / 2, LEN] {
-        let (fetched, stopped) = answered(async |send| {
+    for bytes in [0, LEN / 2] {
+        let ((fetched, _), stopped) = answered(async |send| {
             frames::write(send, &data_of(3, LEN)).await.unwrap();
             send.write_all(&vec![7; bytes as usize]).await.unwrap();
         })
         .await;
         assert!(matches!(fetched, Err(FetchError::Slow)), "after {bytes} bytes");
         assert_eq!(stopped, Some(StreamCode::TooSlow.code().into()));
+    }
+}
+
+#[tokio::test]
+async fn a_chunk_that_is_whole_does_not_wait_long_for_its_trailer() {
+    let ((fetched, whole), _) = answered(async |send| {
+        frames::write(send, &data_of(3, LEN)).await.unwrap();
+        send.write_all(&vec![7; LEN as usize]).await.unwrap();
+    })
+    .await;
+    assert!(matches!(fetched, Err(FetchError::Slow)));
+    assert_eq!(whole.unwrap().data.len(), LEN as usize);
+}
+
+/// The ranges in which a source is asked for what another did not bring.
+fn tail() -> Ranges {
+    Ranges::new(&[LEN - 10..LEN, 20..LEN - 10]).unwrap()
+}
+
+#[tokio::test]
+async fn what_one_source_left_another_brings_and_both_are_named() {
+    let pair = pair().await;
+    let budget = Budget::new(CHUNK);
+    let assembly = Arc::new(Assembly::new(layout(), layout().chunk(3).unwrap()));
+    assembly.admit(&budget).await.put(SourceId(1), 0, &[1; 20]);
+    assert_eq!(assembly.ranges(Part::Rest).unwrap().iter().next(), Some(20..LEN));
+    let serving = async {
+        let mut send = next_request(&pair.dialled).await;
+        let data = Answer::Data { chunk: 3, ranges: tail(), encoding: Encoding::Raw, length: LEN - 20 };
+        frames::write(&mut send, &data).await.unwrap();
+        let bytes = [vec![9; 10], vec![8; LEN as usize - 30]].concat();
+        send.write_all(&bytes).await.unwrap();
+        frames::write(&mut send, &Trailer { proof: None, waiting: 0 }).await.unwrap();
+        send.finish().unwrap();
+    };
+    let asking = ask_for(&pair.dialling, &budget, tail(), true, |_| Arc::clone(&assembly));
+    let ((_, whole), ()) = within(async { tokio::join!(asking, serving) }).await;
+    let whole = whole.unwrap();
+    assert_eq!(whole.data, [vec![1; 20], vec![8; LEN as usize - 30], vec![9; 10]].concat());
+    assert_eq!(whole.from, [(SourceId(1), 20), (SOURCE, LEN - 20)]);
+    assert_eq!((budget.repeated(), budget.arrived()), (0, u64::from(LEN) - 20));
+}
+
+#[tokio::test]
+async fn ranges_that_were_not_asked_for_are_a_breach_and_so_is_an_early_end() {
+    let other = Ranges::new(&[20..LEN - 10, LEN - 10..LEN]).unwrap();
+    let of = |ranges, length| Answer::Data { chunk: 3, ranges, encoding: Encoding::Raw, length };
+    let redirected = Answer::Data { chunk: 4, ranges: tail(), encoding: Encoding::Raw, length: LEN - 20 };
+    let short = of(tail(), LEN - 21);
+    for answer in [of(other, LEN - 20), of(Ranges::WHOLE, LEN), redirected, short, of(tail(), LEN - 20)] {
+        let pair = pair().await;
+        let budget = Budget::new(CHUNK);
+        let serving = async {
+            let mut send = next_request(&pair.dialled).await;
+            frames::write(&mut send, &answer).await.unwrap();
+            // The last of them announces what is right, and then ends too early; the others may be stopped already.
+            let _ = send.write_all(&[7; 100]).await;
+            let _ = send.finish();
+        };
+        let arriving = |chunk| Arc::new(Assembly::new(layout(), chunk));
+        let asking = ask_for(&pair.dialling, &budget, tail(), true, arriving);
+        let ((fetched, whole), ()) = within(async { tokio::join!(asking, serving) }).await;
+        assert!(fetched.unwrap_err().is_violation(), "{answer:?}");
+        assert!(whole.is_none());
     }
 }
 
@@ -188,8 +277,8 @@ async fn trickle(send: &mut SendStream) {
 
 #[tokio::test]
 async fn a_slow_line_gets_its_chunk_as_long_as_nobody_waits_for_the_memory() {
-    let (fetched, _) = answered(trickle).await;
-    assert_eq!(fetched.unwrap().data.len(), LEN as usize);
+    let ((_, whole), _) = answered(trickle).await;
+    assert_eq!(whole.unwrap().data.len(), LEN as usize);
 }
 
 #[tokio::test]
@@ -203,7 +292,7 @@ async fn a_slow_sender_makes_room_for_others() {
         trickle(&mut send).await;
         send.stopped().await.unwrap().map(u64::from)
     };
-    let (fetched, stopped) = within(async { tokio::join!(ask(&pair.dialling, &budget, |_| {}), serving) }).await;
+    let ((fetched, _), stopped) = within(async { tokio::join!(ask(&pair.dialling, &budget, |_| {}), serving) }).await;
     assert!(matches!(fetched, Err(FetchError::Slow)));
     assert_eq!(stopped, Some(StreamCode::TooSlow.code().into()));
 }

@@ -201,6 +201,12 @@ impl Builder<'_> {
                     image.current.insert(chunk);
                 }
             }
+            Record::Forgotten(index) => {
+                let image = self.content.as_mut()?;
+                let chunk = image.content.layout.chunk(index)?;
+                image.ever.remove(chunk);
+                image.current.remove(chunk);
+            }
             Record::Final { entry, stamp } => {
                 self.content.as_mut()?.finals.insert(entry, stamp);
             }

@@ -61,6 +61,8 @@ pub(in crate::store) enum Record<'a> {
         /// The file's stamp after the rename.
         stamp: Stamp,
     },
+    /// A chunk that was written turned out to be wrong.
+    Forgotten(u32),
 }
 
 /// The header of a journal file.
@@ -98,6 +100,7 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(&stamp.to_bytes());
                 8
             }
+            Self::Forgotten(index) => opaque(9, &index.to_le_bytes(), out),
         };
         let len = out.len() - start - HEAD_LEN;
         assert!(len <= PAYLOAD_MAX, "a journal record of {len} bytes");
@@ -128,6 +131,7 @@ impl<'a> Record<'a> {
                 let (entry, stamp) = payload.split_first_chunk::<4>()?;
                 Self::Final { entry: u32::from_le_bytes(*entry), stamp: Stamp::from_bytes(stamp.try_into().ok()?) }
             }
+            9 => Self::Forgotten(u32::from_le_bytes(payload.try_into().ok()?)),
             _ => return None,
         })
     }

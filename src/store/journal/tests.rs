@@ -22,6 +22,8 @@ fn events() -> Vec<Record<'static>> {
         Record::Batch(b"digests"),
         Record::Chunk(0),
         Record::Final { entry: 2, stamp: STAMP },
+        Record::Chunk(2),
+        Record::Forgotten(2),
     ]
 }
 

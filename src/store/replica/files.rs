@@ -7,11 +7,12 @@
 //!    └── differs: copied ───┘          │
 //!    └── every chunk confirmed ────────┘
 //! ```
+//! A final file that turns out to be wrong goes back to `Partial` (`forget`).
 //!
 //! A file that lay under the final name before the run is `Found`: maybe right, maybe not, maybe of another length. It is
 //! never written to; what differs goes to a copy of it among the partial files, which replaces it when complete.
 //!
-//! Invariant: `Final` is never left, and its stamp is set before its place.
+//! Invariant: nothing is written to a `Final` file, and its stamp is set before its place.
 //!
 //! Not here: which chunks are there (`progress`).
 
@@ -20,7 +21,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rustix::fs::{Advice, AtFlags, FileType, Mode, OFlags, fadvise, fstat, ftruncate, openat, renameat, unlinkat};
 
@@ -59,7 +60,7 @@ pub(super) struct Files {
     writable: bool,
     entries: Arc<Entries>,
     places: Vec<AtomicU8>,
-    stamps: Vec<OnceLock<Stamp>>,
+    stamps: Vec<Mutex<Option<Stamp>>>,
     open: OpenFiles,
     /// Held while a found file is copied, so that two chunks do not copy it twice.
     copying: Mutex<()>,
@@ -75,7 +76,7 @@ impl Files {
         stamps: Vec<Option<Stamp>>,
     ) -> Self {
         let places = places.into_iter().map(|place| AtomicU8::new(place as u8)).collect();
-        let stamps = stamps.into_iter().map(|stamp| stamp.map_or_else(OnceLock::new, OnceLock::from)).collect();
+        let stamps = stamps.into_iter().map(Mutex::new).collect();
         let (open, copying) = (OpenFiles::new(OPEN_FILES_MAX), Mutex::new(()));
         Self { root, partial, writable, entries, places, stamps, open, copying }
     }
@@ -107,10 +108,17 @@ impl Files {
 
     /// The file got its final name and looks like this.
     pub(super) fn became_final(&self, entry: usize, stamp: Stamp) {
-        self.stamps[entry].set(stamp).expect("a file becomes final once");
+        *self.stamp(entry) = Some(stamp);
         self.places[entry].store(Place::Final as u8, Ordering::Release);
         // A descriptor for writing would keep anybody from executing the file.
         self.open.close(key(entry, Place::Partial));
+    }
+
+    /// The file lies in the partial folder again.
+    pub(super) fn became_partial(&self, entry: usize) {
+        self.places[entry].store(Place::Partial as u8, Ordering::Release);
+        *self.stamp(entry) = None;
+        self.open.close(key(entry, Place::Final));
     }
 
     /// Gives up a partial file whose bytes may not be on the disk.
@@ -234,7 +242,7 @@ impl Files {
                 }
                 return Ok(file);
             }
-            // It moved on while it was being opened; places only move forward, so this ends.
+            // It moved on while it was being opened. Places move forward, and back only when a disk rots, so this ends.
         }
     }
 
@@ -253,12 +261,16 @@ impl Files {
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Err(altered()),
             Err(e) => return Err(StoreError::io("read", self.path_of(entry), e)),
         }
-        let Some(expected) = self.stamps[entry].get() else { return Ok(()) };
+        let Some(expected) = *self.stamp(entry) else { return Ok(()) };
         let stat = fstat(file).map_err(|e| StoreError::io("look at", self.path_of(entry), e))?;
         // The change time is left out: a backup's hard link or a chmod does not touch the bytes, and who serves need
         // not stop for it.
-        let same = Stamp { ctime: expected.ctime, ..Stamp::of(&stat) } == *expected;
+        let same = Stamp { ctime: expected.ctime, ..Stamp::of(&stat) } == expected;
         if same { Ok(()) } else { Err(altered()) }
+    }
+
+    fn stamp(&self, entry: usize) -> MutexGuard<'_, Option<Stamp>> {
+        self.stamps[entry].lock().expect("no thread panics while it holds a stamp")
     }
 
     fn copy_to_partial(&self, entry: usize) -> Result<(), StoreError> {

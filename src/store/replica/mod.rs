@@ -15,6 +15,7 @@ mod commit;
 mod files;
 mod finish;
 mod folders;
+mod forget;
 mod open;
 mod progress;
 mod survey;

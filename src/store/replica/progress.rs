@@ -137,13 +137,20 @@ impl Progress {
                 }
             }
         }
-        // Complete files that share a lost chunk wait for it too: they come again with it.
-        let inner = &mut *inner;
-        inner.due.retain(|i| inner.missing[*i as usize] == 0);
-        inner.due_bytes = inner.due.iter().map(|i| entries.as_slice()[*i as usize].size()).sum();
+        inner.wait_for_missing(entries);
         // A file without bytes has no chunk that could bring it back.
         for entry in group.iter().map(|i| *i as usize).filter(|i| entries.as_slice()[*i].size() == 0) {
             inner.push_due(entry, 0);
+        }
+    }
+
+    /// Counts one chunk as missing again. No group of files is being made final meanwhile.
+    pub(super) fn forget(&self, chunk: ChunkId, entries: &Entries) {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        if inner.have.remove(chunk) {
+            for_files(entries, inner.have.layout(), chunk, |file| inner.missing[file] += 1);
+            inner.wait_for_missing(entries);
         }
     }
 
@@ -153,6 +160,12 @@ impl Progress {
 }
 
 impl Inner {
+    /// Complete files that share a lost chunk wait for it too: they come again with it.
+    fn wait_for_missing(&mut self, entries: &Entries) {
+        self.due.retain(|i| self.missing[*i as usize] == 0);
+        self.due_bytes = self.due.iter().map(|i| entries.as_slice()[*i as usize].size()).sum();
+    }
+
     fn push_due(&mut self, entry: usize, size: u64) {
         self.due.push(u32::try_from(entry).expect("fewer entries than 2^32"));
         self.due_bytes += size;

@@ -12,6 +12,7 @@ use crate::store::{Boot, ErrorKind, Published, Resolution, SymlinkPolicy, scan};
 
 mod confinement;
 mod disk_full;
+mod forget;
 mod occupied;
 mod resume;
 mod zeros;

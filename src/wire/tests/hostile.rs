@@ -197,10 +197,13 @@ fn haves_have_one_spelling_and_stay_below_the_last_chunk() {
 }
 
 #[test]
-fn ranges_ascend_within_the_largest_chunk() {
+fn ranges_lie_apart_within_the_largest_chunk_in_any_order() {
     let parts = |pairs: &[(u32, u32)]| Ranges::new(&pairs.iter().map(|(a, b)| *a..*b).collect::<Vec<_>>());
     assert!(parts(&[(0, 1), (1, 2), (5, 128 << 20)]).is_some());
-    for wrong in [&[(1, 1)][..], &[(2, 1)], &[(0, 2), (1, 3)], &[(4, 5), (0, 1)], &[(0, (128 << 20) + 1)]] {
+    let from_end = parts(&[(8, 9), (4, 8), (0, 1)]).unwrap();
+    assert_eq!(from_end.iter().collect::<Vec<_>>(), [8..9, 4..8, 0..1], "the order is the asker's");
+    assert_eq!((from_end.bytes_of(9), from_end.bytes_of(8), Ranges::WHOLE.bytes_of(8)), (Some(6), None, Some(8)));
+    for wrong in [&[(1, 1)][..], &[(2, 1)], &[(0, 2), (1, 3)], &[(1, 3), (0, 2)], &[(0, (128 << 20) + 1)]] {
         assert_eq!(parts(wrong), None, "{wrong:?}");
         let pairs: List<(u32, u32), 64> = list(wrong.to_vec());
         let request = [&[0, 0][..], &body(&pairs), &[1]].concat();

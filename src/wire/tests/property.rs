@@ -84,9 +84,12 @@ fn some_message() -> impl Strategy<Value = Message> {
 }
 
 fn some_ranges() -> impl Strategy<Value = Ranges> {
-    btree_set(0..=128u32 << 20, 0..=2 * RANGES_MAX).prop_map(|cuts| {
+    (btree_set(0..=128u32 << 20, 0..=2 * RANGES_MAX), any::<bool>()).prop_map(|(cuts, from_end)| {
         let cuts: Vec<u32> = cuts.into_iter().collect();
-        let parts: Vec<_> = cuts.chunks_exact(2).map(|pair| pair[0]..pair[1]).collect();
+        let mut parts: Vec<_> = cuts.chunks_exact(2).map(|pair| pair[0]..pair[1]).collect();
+        if from_end {
+            parts.reverse();
+        }
         Ranges::new(&parts).unwrap()
     })
 }
