@@ -84,6 +84,20 @@ fn a_destination_without_room_is_refused_before_anything_is_written() {
 
 #[test]
 #[ignore = "needs root: cargo test --test namespaces -- --ignored"]
+fn a_sparse_file_that_is_longer_than_the_disk_fits() {
+    let stage = Stage::new();
+    let mut tree = Tree::new(stage.path("source"), 7);
+    let file = tree.file("sparse", 1 << 20);
+    fs::File::options().write(true).open(file).unwrap().set_len(200 << 20).unwrap();
+    let copy = stage.path("copy");
+    let _disk = Mount::small(&copy, "8m");
+    let seeder = stage.seed(tree.path(), &[]);
+    stage.pull(&copy, &[seeder.address()], &["--exit-complete"]).ends_with(0);
+    assert_equal(tree.path(), &copy);
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test namespaces -- --ignored"]
 fn a_disk_that_fills_up_in_the_middle_keeps_what_came() {
     let stage = Stage::new();
     let mut tree = Tree::new(stage.path("source"), 2);

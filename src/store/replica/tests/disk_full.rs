@@ -113,6 +113,30 @@ fn another_file_system_inside_the_destination_is_named_before_anything_is_writte
 }
 
 #[test]
+fn a_source_that_says_that_it_occupies_little_fills_the_disk_and_harms_nothing() {
+    let source = Source::empty();
+    source.file("dense", &bytes(1 << 20, 3));
+    let published = source.publish();
+    let (_tmp, dst) = destination();
+    let Some(_mounted) = mount(&dst, &["-t", "tmpfs", "-o", "size=512k", "none"]) else { return };
+    let begin = |allocated| {
+        Replica::open(&dst).unwrap().begin(NewContent {
+            id: [8; 32],
+            entries: Arc::clone(published.entries()),
+            layout: layout_of(&published),
+            header: b"",
+            pages: &[],
+            allocated,
+        })
+    };
+    assert!(matches!(begin(None), Err(StoreError::NoRoom { .. })));
+    let replica = begin(Some(crate::units::Bytes(1))).unwrap().replica;
+    let full = layout_of(&published).chunks().find_map(|c| replica.write_chunk(c, &chunk_of(&published, c)).err());
+    assert!(matches!(full, Some(StoreError::Full { .. })), "{full:?}");
+    assert!(!replica.have().is_full() && !dst.join("dense").exists());
+}
+
+#[test]
 fn a_finished_copy_opens_and_serves_on_a_full_disk() {
     let source = Source::small();
     let published = source.publish();
