@@ -35,8 +35,9 @@
 //!
 //! 1. A publisher walks its source ([`store::scan`]). Names, sizes and times make the [manifest](manifest::Manifest) and its content
 //!    id; nothing has been read yet. It endorses the content with its certificate's key and listens.
-//! 2. A leecher connects: TLS in both directions, then hello and welcome ([`net::link`]). It believes the endorsement, fetches header and
-//!    pages, opens its destination ([`store::Replica`]) and offers the content in turn.
+//! 2. A leecher connects: TLS in both directions, then hello and welcome ([`net::link`]). It believes the endorsement unless the user
+//!    pinned another content (`node::expect`), fetches header and pages, opens its destination ([`store::Replica`]) and offers the
+//!    content in turn.
 //! 3. Bitfields are exchanged. The leecher's [swarm](swarm::Swarm) picks the rarest of a few random chunks that the neighbour holds
 //!    and says `Fetch`; the node opens a stream and asks ([`net::fetch()`]).
 //! 4. At the other end the request waits in the swarm's queue until its neighbour is the most deprived one. In a publisher's first pass

@@ -4,7 +4,8 @@
 //! Everything else that is hashed has its own key-derivation context, so that no page can pass for a header and no list of
 //! digests for a chunk.
 //!
-//! Where every member is trusted, XXH3 finds accidents several times faster. Its 128 bits stand first in a [`Digest`] and zeros fill the
+//! Where every member is trusted, XXH3 finds accidents for two thirds of the time (9.2 against 5.9 GB for a second of one core, 4 MiB at
+//! a time in parts of 256 KiB; XXH3 is compiled for SSE2, BLAKE3 finds out what the machine can). Its 128 bits stand first in a [`Digest`] and zeros fill the
 //! rest, so batches, proofs and journals have one form for all kinds. Names are made with BLAKE3 whatever the kind.
 //!
 //! Invariant: the kind of digest stands in the header that the content id is a hash of; no peer can talk another into a weaker one.

@@ -53,8 +53,8 @@ pub struct NodeConfig {
     /// What is known of the content beforehand; anything else is left alone. Default: nothing, so the first content is followed that a
     /// publisher of the swarm offers.
     pub expect: Expect,
-    /// How chunks are digested when publishing, and the weakest kind that is accepted when pulling. Default BLAKE3. XXH3 costs a
-    /// fraction and finds accidents alone.
+    /// How chunks are digested when publishing, and the weakest kind that is accepted when pulling. Default BLAKE3. XXH3 costs two
+    /// thirds of it and finds accidents alone.
     pub digest: DigestKind,
     /// Leave once complete and no longer needed. Default: keep serving.
     pub exit_complete: bool,

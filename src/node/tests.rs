@@ -2,14 +2,16 @@ use std::net::Ipv4Addr;
 
 use super::bans::Offender;
 use super::candidates::Origin;
+use super::content::Tree;
 use super::links::{ACCEPT_MAX, DIAL_TARGET};
 use super::*;
+use crate::bitfield::Bitfield;
 use crate::chunk::Layout;
 use crate::identity::{KeyRing, SwarmKey, identity_of};
-use crate::manifest::{ContentId, DatasetKey};
+use crate::manifest::{ContentId, DatasetKey, Manifest, Proofs};
 use crate::net::testing::{Pair, hello, pair, within};
 use crate::net::{Greeted, greet};
-use crate::wire::{ContentIndex, Offer};
+use crate::wire::{ContentIndex, Offer, Wants};
 
 /// A node that pulls, as it is before it did anything.
 fn node() -> (Node, Inbox) {
@@ -166,6 +168,42 @@ async fn a_second_content_does_not_take_the_place_of_the_first() {
     assert_eq!(node.links.link(source).unwrap().offers, [offer(0, 10), offer(1, 11)]);
     node.on_offers(source, vec![offer(0, 12)]);
     assert_eq!(node.links.link(source).unwrap().offers, [offer(1, 11), offer(0, 12)]);
+}
+
+#[tokio::test]
+async fn with_a_pin_only_those_stay_who_can_have_the_content() {
+    for (offered, stays) in [(10, true), (11, false)] {
+        let (mut node, _inbox, source, _pair) = acquainted().await;
+        let id = ContentId([10; 32]);
+        node.config.expect.id = Some(id);
+        assert_eq!(node.wants(), Wants::Id(id));
+        node.note_offers(source);
+        assert_eq!(node.links.len(), 1, "it offers nothing yet");
+        node.on_offers(source, vec![Offer { index: ContentIndex(0), id: ContentId([offered; 32]), complete: true }]);
+        assert_eq!(node.links.len() == 1, stays);
+        let named = node.nothing_acceptable().unwrap().to_string().contains(&"0b".repeat(32));
+        assert_eq!(named, !stays, "what was offered instead is named");
+        // While it seeks, it looks again soon: a publisher may just be walking its new source.
+        let soon = node.clock.now() + Duration::from_secs(2);
+        assert_eq!(node.candidates.dial(9, soon, &mut node.rng).len(), usize::from(!stays));
+    }
+}
+
+#[tokio::test]
+async fn whoever_follows_another_content_is_not_dialled_again_at_once() {
+    let (mut node, _inbox, source, _pair) = acquainted().await;
+    let source_tree = tempfile::tempdir().unwrap();
+    let scan = crate::store::scan(source_tree.path(), crate::store::SymlinkPolicy::Refuse).unwrap();
+    let manifest = Manifest::publish(Arc::clone(&scan.entries), None).unwrap();
+    let (proofs, have) = (Proofs::new(manifest.id(), manifest.layout()), Bitfield::all(manifest.layout()));
+    let tree = Tree::Published(Arc::new(Published::new(scan)));
+    node.content = Some(Content::new(Arc::new(manifest), proofs, have, tree, node.swarm_config(), 1));
+    node.on_offers(source, vec![Offer { index: ContentIndex(0), id: ContentId([10; 32]), complete: true }]);
+    assert_eq!(node.links.len(), 0);
+    let later = |seconds| node.clock.now() + Duration::from_secs(seconds);
+    let (soon, late) = (later(10), later(30));
+    assert_eq!(node.candidates.dial(9, soon, &mut node.rng), []);
+    assert_eq!(node.candidates.dial(9, late, &mut node.rng), [address(1)]);
 }
 
 #[tokio::test]
