@@ -4,6 +4,7 @@ use super::bans::Offender;
 use super::candidates::Origin;
 use super::content::Tree;
 use super::links::{ACCEPT_MAX, DIAL_TARGET};
+use super::zero::Zeros;
 use super::*;
 use crate::bitfield::Bitfield;
 use crate::chunk::Layout;
@@ -77,7 +78,12 @@ async fn acquainted() -> (Node, Inbox, SourceId, Pair) {
 
 /// Every address that the node would dial an hour from now.
 fn dialled_later(node: &mut Node) -> Vec<SocketAddr> {
-    let later = node.clock.now() + Duration::from_secs(3600);
+    dialled_in(3600, node)
+}
+
+/// Every address that the node would dial so many seconds from now.
+fn dialled_in(seconds: u64, node: &mut Node) -> Vec<SocketAddr> {
+    let later = node.clock.now() + Duration::from_secs(seconds);
     let room = super::dials::Room { all: 100, gossip: 100 };
     let mut due: Vec<SocketAddr> =
         node.candidates.dial(room, later, &mut node.rng).into_iter().map(|(address, _)| address).collect();
@@ -184,8 +190,7 @@ async fn with_a_pin_only_those_stay_who_can_have_the_content() {
         let named = node.nothing_acceptable().unwrap().to_string().contains(&"0b".repeat(32));
         assert_eq!(named, !stays, "what was offered instead is named");
         // While it seeks, it looks again soon: a publisher may just be walking its new source.
-        let soon = node.clock.now() + Duration::from_secs(2);
-        assert_eq!(node.candidates.dial(9, soon, &mut node.rng).len(), usize::from(!stays));
+        assert_eq!(dialled_soon(&mut node).len(), usize::from(!stays));
     }
 }
 
@@ -196,14 +201,13 @@ async fn whoever_follows_another_content_is_not_dialled_again_at_once() {
     let scan = crate::store::scan(source_tree.path(), crate::store::SymlinkPolicy::Refuse).unwrap();
     let manifest = Manifest::publish(Arc::clone(&scan.entries), None).unwrap();
     let (proofs, have) = (Proofs::new(manifest.id(), manifest.layout()), Bitfield::all(manifest.layout()));
-    let tree = Tree::Published(Arc::new(Published::new(scan)));
-    node.content = Some(Content::new(Arc::new(manifest), proofs, have, tree, node.swarm_config(), 1));
+    let (tree, zeros) =
+        (Tree::Published(Arc::new(Published::new(scan))), Zeros::new(manifest.digest_kind(), manifest.layout()));
+    node.content = Some(Content::new(Arc::new(manifest), proofs, have, tree, node.swarm_config(), 1, zeros));
     node.on_offers(source, vec![Offer { index: ContentIndex(0), id: ContentId([10; 32]), complete: true }]);
     assert_eq!(node.links.len(), 0);
-    let later = |seconds| node.clock.now() + Duration::from_secs(seconds);
-    let (soon, late) = (later(10), later(30));
-    assert_eq!(node.candidates.dial(9, soon, &mut node.rng), []);
-    assert_eq!(node.candidates.dial(9, late, &mut node.rng), [address(1)]);
+    assert_eq!(dialled_in(10, &mut node), []);
+    assert_eq!(dialled_in(30, &mut node), [address(1)]);
 }
 
 #[tokio::test]
@@ -282,8 +286,7 @@ async fn a_full_node_gives_a_newcomer_the_place_of_a_neighbour_that_does_not_ans
 
 /// Every address that the node would dial two seconds from now.
 fn dialled_soon(node: &mut Node) -> Vec<SocketAddr> {
-    let (soon, room) = (node.clock.now() + Duration::from_secs(2), super::dials::Room { all: 100, gossip: 100 });
-    node.candidates.dial(room, soon, &mut node.rng).into_iter().map(|(address, _)| address).collect()
+    dialled_in(2, node)
 }
 
 #[tokio::test]
