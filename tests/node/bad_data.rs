@@ -98,6 +98,22 @@ async fn what_a_neighbour_brought_before_it_went_away_is_not_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_nobody_adds_to_make_room_for_others() {
+    let tree = Tree::random(38);
+    let actor = Actor::knowing(&tree);
+    let mut puller = Running::narrow_puller(tree.destination("a"), &[actor.address()]).await;
+    let meeting = actor.await_node().await;
+    let proofs = Some(actor.proofs());
+    let begun = actor.play(meeting, proofs, |actor, request| Reply::Begun(actor.chunk(request.chunk), 5000)).await;
+    arrived(&mut puller, "first bytes", |snapshot| snapshot.arrived.0 > 0).await;
+    begun.connection.close(0u32.into(), b"gone");
+    // The only room is taken by a chunk of which something came.
+    let _publisher = Running::publisher_among(tree.source(), &[puller.address]).await;
+    puller.complete().await;
+    tree.assert_copied_to("a");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_neighbour_that_falls_silent_in_the_middle_of_a_chunk_holds_nobody_up() {
     let tree = Tree::random(32);
     let silent = of_one_chunk(&tree);
