@@ -297,6 +297,7 @@ impl Node {
             Event::Background(outcome) => self.on_background(outcome)?,
             Event::Proved { chunk, outcome } => self.on_proved(chunk, outcome)?,
             Event::Rechecked { chunk, outcome } => self.on_rechecked(chunk, outcome)?,
+            Event::GivenUp { chunk, outcome } => self.on_given_up(chunk, outcome)?,
             Event::Committed(outcome) => self.on_committed(outcome)?,
             Event::Finished(outcome) => self.on_finished(outcome)?,
             Event::ReadBack(outcome) => self.on_read_back(outcome)?,
