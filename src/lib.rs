@@ -39,7 +39,7 @@
 //!    pinned another content (`node::expect`), fetches header and pages, opens its destination ([`store::Replica`]) and offers the
 //!    content in turn.
 //! 3. Bitfields are exchanged. The leecher's [swarm](swarm::Swarm) picks the rarest of a few random chunks that the neighbour holds
-//!    and says `Fetch`; the node opens a stream and asks ([`net::fetch()`]).
+//!    and says `Fetch`; the node opens a stream and asks ([`net::Fetch`]).
 //! 4. At the other end the request waits in the swarm's queue until its neighbour is the most deprived one. In a publisher's first pass
 //!    the answer may be another chunk, one that nobody has yet. The node reads it, hashes it on the way and sends it; the signed
 //!    digest follows in the trailer, because it did not exist before.

@@ -65,6 +65,8 @@ pub(super) enum Event {
     Zeroed { chunks: Vec<ChunkId>, outcome: Result<(), StoreError> },
     /// A chunk of ours that somebody found bad was read again.
     Rechecked { chunk: ChunkId, outcome: Result<Found, StoreError> },
+    /// A chunk that counts no more was given up.
+    GivenUp { chunk: ChunkId, outcome: Result<(), StoreError> },
     /// A group of files became final, or could not.
     Committed(Result<(), StoreError>),
     /// Everything is final and durable, or could not be made so.

@@ -145,9 +145,7 @@ impl Node {
                     self.on_keys_dropped(&update.dropped)?;
                 }
                 // What was counted on the word of a publisher that no longer counts must be fetched again.
-                for chunk in update.revoked {
-                    self.tell_swarm(Input::Lost { chunk });
-                }
+                update.revoked.into_iter().for_each(|chunk| self.give_up(chunk));
                 Ok(())
             }
             Err(error) if error.is_fatal() => Err(NodeError::Conflict(error)),

@@ -325,6 +325,7 @@ impl Node {
             Event::Proved(outcome) => self.on_proved(outcome)?,
             Event::Zeroed { chunks, outcome } => self.on_zeroed(chunks, outcome)?,
             Event::Rechecked { chunk, outcome } => self.on_rechecked(chunk, outcome)?,
+            Event::GivenUp { chunk, outcome } => self.on_given_up(chunk, outcome)?,
             Event::Committed(outcome) => self.on_committed(outcome)?,
             Event::Finished(outcome) => self.on_finished(outcome)?,
             Event::ReadBack(outcome) => self.on_read_back(outcome)?,

@@ -9,6 +9,7 @@
 //! Not here: giving up bytes on the disk (`store`), who is blamed for bad chunks of others (`blame`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Node;
@@ -117,6 +118,26 @@ impl Node {
             };
             events.send(Event::Rechecked { chunk, outcome: pool.run(job).await });
         });
+    }
+
+    /// Gives up a chunk that was counted on the word of a publisher that counts no more: whatever lies there must not stay there.
+    pub(super) fn give_up(&mut self, chunk: ChunkId) {
+        let Some(content) = self.content.as_ref().filter(|content| content.swarm.have().contains(chunk)) else {
+            return;
+        };
+        let Some(replica) = content.replica().map(Arc::clone) else { return self.tell_swarm(Input::Lost { chunk }) };
+        let (events, pool) = (self.events.clone(), self.pool.clone());
+        self.events.spawn(async move {
+            let outcome = pool.run(move || replica.forget(chunk)).await;
+            events.send(Event::GivenUp { chunk, outcome });
+        });
+    }
+
+    /// A chunk that counts no more was given up.
+    pub(super) fn on_given_up(&mut self, chunk: ChunkId, outcome: Result<(), StoreError>) -> Result<(), NodeError> {
+        outcome?;
+        self.lose(chunk);
+        Ok(())
     }
 
     /// A chunk of ours was looked at.

@@ -74,8 +74,8 @@ impl Actor {
     }
 
     /// An actor that published the content later than others, with another key.
-    pub(crate) fn later(tree: &Tree) -> Arc<Self> {
-        let mut actor = Arc::into_inner(Self::knowing(tree)).unwrap();
+    pub(crate) fn later(tree: &Tree, chunk: u64) -> Arc<Self> {
+        let mut actor = Arc::into_inner(Self::with(tree, &TransportSettings::default(), chunk)).unwrap();
         actor.key = DatasetKey::from_seed(&[8; 32]);
         actor.endorsement = endorse(&member(), actor.content(), &actor.key, TIME + 1);
         Arc::new(actor)
@@ -107,10 +107,11 @@ impl Actor {
         SignedBatch::sign(&self.key, self.content(), &[(chunk, digest)])
     }
 
-    /// A batch of this actor's own that lists the chunk with a wrong digest.
+    /// A batch of this actor's own that lists the chunk with a wrong digest: that of as many zeros.
     pub(crate) fn lie(&self, index: u32) -> SignedBatch {
         let chunk = self.manifest.layout().chunk(index).unwrap();
-        SignedBatch::sign(&self.key, self.content(), &[(chunk, DigestKind::Blake3.digest(b"something else"))])
+        let zeros = vec![0; self.chunk(index).len()];
+        SignedBatch::sign(&self.key, self.content(), &[(chunk, DigestKind::Blake3.digest(&zeros))])
     }
 
     /// Proofs of everything.

@@ -98,6 +98,22 @@ async fn what_a_neighbour_brought_before_it_went_away_is_not_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_nobody_adds_to_make_room_for_others() {
+    let tree = Tree::random(38);
+    let actor = Actor::knowing(&tree);
+    let mut puller = Running::narrow_puller(tree.destination("a"), &[actor.address()]).await;
+    let meeting = actor.await_node().await;
+    let proofs = Some(actor.proofs());
+    let begun = actor.play(meeting, proofs, |actor, request| Reply::Begun(actor.chunk(request.chunk), 5000)).await;
+    arrived(&mut puller, "first bytes", |snapshot| snapshot.arrived.0 > 0).await;
+    begun.connection.close(0u32.into(), b"gone");
+    // The only room is taken by a chunk of which something came.
+    let _publisher = Running::publisher_among(tree.source(), &[puller.address]).await;
+    puller.complete().await;
+    tree.assert_copied_to("a");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_neighbour_that_falls_silent_in_the_middle_of_a_chunk_holds_nobody_up() {
     let tree = Tree::random(32);
     let silent = of_one_chunk(&tree);
@@ -171,17 +187,20 @@ async fn a_publisher_that_contradicts_itself_ends_the_job() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_publishers_that_disagree_the_earlier_one_is_believed_and_the_job_goes_on() {
     let tree = Tree::random(36);
-    let (earlier, later) = (Actor::knowing(&tree), Actor::later(&tree));
-    let mut puller = Running::puller(tree.destination("a"), &[earlier.address()]).await;
-    let meeting = later.meet(puller.address, later.hello()).await;
+    let (earlier, later) = (of_one_chunk(&tree), Actor::later(&tree, ONE));
+    let mut puller = Running::puller(tree.destination("a"), &[later.address()]).await;
+    let meeting = later.await_node().await;
     let lies = Some(batches(later.lie(0)));
-    let later_play = later.play(meeting, lies, |actor, request| Reply::Data(actor.chunk(request.chunk), None)).await;
-    let meeting = earlier.await_node().await;
+    let lying = later.play(meeting, lies, |actor, _| Reply::Data(vec![0; actor.chunk(0).len()], None));
+    let _lying = lying.await;
+    // It sent what it signed, so that counts until somebody who was there before says otherwise.
+    let before = puller.complete().await;
+    let meeting = earlier.meet(puller.address, earlier.hello()).await;
     let proofs = Some(earlier.proofs());
     let _play = earlier.play(meeting, proofs, |actor, request| Reply::Data(actor.chunk(request.chunk), None)).await;
-    puller.complete().await;
+    let again = |now: &Snapshot| now.phase == Phase::Serving && now.received > before.received;
+    arrived(&mut puller, "second completion", again).await;
     tree.assert_copied_to("a");
-    drop(later_play);
 }
 
 /// Changes a byte of a file as a disk does that rots: no time and no size tells of it.

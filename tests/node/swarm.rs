@@ -128,6 +128,11 @@ impl Running {
         Self::start(Task::Pull { dst }, peers, |_| {}).await
     }
 
+    /// A puller in whose memory one chunk has room at a time: half of it is for chunks.
+    pub(crate) async fn narrow_puller(dst: PathBuf, peers: &[SocketAddr]) -> Self {
+        Self::start(Task::Pull { dst }, peers, |config| config.memory = Bytes(2 * CHUNK)).await
+    }
+
     /// Starts a node and waits until it listens.
     async fn start(task: Task, peers: &[SocketAddr], change: impl FnOnce(&mut NodeConfig)) -> Self {
         let mut config = NodeConfig::new(task);
