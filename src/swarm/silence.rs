@@ -24,6 +24,7 @@ impl Swarm {
             if let Some(pass) = &mut self.first_pass {
                 pass.refresh_all(&self.board);
             }
+            self.share_out();
         }
     }
 
@@ -68,6 +69,7 @@ impl Swarm {
         if let Some(pass) = &mut self.first_pass {
             pass.on_left(&self.board, id);
         }
+        self.share_out();
     }
 
     /// Asks silent sources that owe us nothing for a chunk each, without relying on it: a source that has nothing to say would

@@ -8,6 +8,7 @@ use super::*;
 
 mod random;
 mod serving;
+mod silence;
 
 const COUNT: u32 = 8;
 
