@@ -79,6 +79,11 @@ impl Uploader {
         self.active.values().map(|upload| (upload.source, upload.since))
     }
 
+    /// The longest time that one of the last few uploads took.
+    pub(super) fn longest(&self) -> Option<Duration> {
+        self.recent.iter().max().copied()
+    }
+
     fn on_written(&mut self, now: Time, request: RequestId) {
         self.end_turn(request);
         let Some(upload) = self.active.get_mut(&request).filter(|upload| !upload.written) else { return };
