@@ -56,7 +56,7 @@ enum Command {
 
 #[derive(Args)]
 struct Shaped {
-    /// homogeneous, seeder-quarter, slow, slow-uplinks, arrivals, dying, dying-third, freezing, two-publishers, four-publishers or publisher-dies.
+    /// homogeneous, thin-links, seeder-quarter, slow, slow-uplinks, arrivals, dying, dying-third, freezing, two-publishers, four-publishers or publisher-dies.
     #[arg(long, default_value = "homogeneous")]
     shape: String,
     /// Number of peers beside the publishers.

@@ -82,6 +82,8 @@
 //! * A neighbour's window grows only while nobody else waits there and answers take less than twice the least time. An empty queue
 //!   alone as the sign cost about ten points on a mesh of equal links.
 //! * A publisher's bitfield counts neither for *unserved* nor for rarity; otherwise two connected publishers have no first pass.
+//! * A request is hedged after half a second instead of two, but from the other end of the chunk, so that a slow link loses nothing
+//!   by it: among 16 peers of which two freeze and two die the others reach 99.4 % (256 KiB) and 97.8 % (1 MiB).
 
 // The pure half: no clock, no ambient randomness, no socket, no file, no async.
 pub mod bitfield;

@@ -38,8 +38,8 @@ impl Node {
         }
         let form = Form::of(content.swarm.have());
         link.tell(&Message::Bitfield { content: OUR_INDEX, form });
-        let profile =
-            Profile { publisher: link.hello.publisher, local: false, zone: self.zones.number(&link.hello.zone) };
+        let (publisher, order) = (link.hello.publisher, link.hello.peer.order());
+        let profile = Profile { publisher, local: false, order, zone: self.zones.number(&link.hello.zone) };
         self.tell_swarm(Input::Joined { source, profile });
     }
 

@@ -202,7 +202,7 @@ impl Node {
 
     /// The knobs of the swarm.
     pub(super) fn swarm_config(&self) -> Config {
-        Config::default()
+        Config { order: self.peer.order(), ..Config::default() }
     }
 }
 

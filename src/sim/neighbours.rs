@@ -118,7 +118,7 @@ impl World<'_> {
         for (side, host, other) in [(0, a, b), (1, b, a)] {
             self.hosts[host].connections.push(connection);
             let publisher = self.scenario.hosts[other].publisher;
-            let profile = Profile { publisher, local: false, zone: Zone::default() };
+            let profile = Profile { publisher, local: false, order: other as u64, zone: Zone::default() };
             self.tell(host, Input::Joined { source: SourceId(connection), profile });
             self.say_holdings(connection, 1 - side);
         }

@@ -23,7 +23,9 @@ impl Scenario {
         let chunk = 1024 << rng.u32(0..8);
         let total = rng.u64(1..chunk * 48);
         let count = rng.usize(2..24);
-        let mut hosts: Vec<Host> = (0..count).map(|_| Host::new(Rate(rng.u64(1..100) * 100_000))).collect();
+        // From a content that is there at once to one that takes minutes, so that every pause and patience is longer and shorter than it.
+        let unit = 100_000 >> (2 * rng.u32(0..4));
+        let mut hosts: Vec<Host> = (0..count).map(|_| Host::new(Rate(rng.u64(1..100) * unit))).collect();
         let publishers = rng.usize(1..4).min(count - 1);
         let ideal = hosts[0].up.time(total).max(Duration::from_millis(5));
         for (index, host) in hosts.iter_mut().enumerate() {
@@ -36,7 +38,7 @@ impl Scenario {
                 }
                 continue;
             }
-            host.down = Rate(rng.u64(1..100) * 100_000);
+            host.down = Rate(rng.u64(1..100) * unit);
             if rng.u8(0..3) == 0 {
                 host.joins = ideal.mul_f64(2.0 * rng.f64());
             }

@@ -17,6 +17,8 @@ use crate::units::{Bytes, Rng};
 pub enum Shape {
     /// Everybody has the same rate both ways. The hardest: no byte may leave the publisher twice.
     Homogeneous,
+    /// The same at a hundredth of the rate: what waits for a time of its own shows here.
+    ThinLinks,
     /// The publisher's uplink is a quarter of the others'.
     SeederQuarter,
     /// A tenth of the peers has a tenth of the rate both ways; efficiency is that of the others.
@@ -41,8 +43,9 @@ pub enum Shape {
 
 impl Shape {
     /// All of them, with the names that the command line uses.
-    pub const ALL: [(&str, Self); 11] = [
+    pub const ALL: [(&str, Self); 12] = [
         ("homogeneous", Self::Homogeneous),
+        ("thin-links", Self::ThinLinks),
         ("seeder-quarter", Self::SeederQuarter),
         ("slow", Self::Slow),
         ("slow-uplinks", Self::SlowUplinks),
@@ -77,7 +80,7 @@ impl Scenario {
     /// Publishers and `peers` peers of this shape; `seed` chooses who dies or joins when.
     #[must_use]
     pub fn shaped(shape: Shape, peers: usize, total: Bytes, chunk: Bytes, seed: u64) -> Self {
-        let rate = Rate::GIGABIT;
+        let rate = if shape == Shape::ThinLinks { Rate::GIGABIT.over(100) } else { Rate::GIGABIT };
         let ideal = rate.time(total.0);
         let mut rng = Rng::with_seed(seed);
         let mut publishers = vec![Host::publisher(rate); shape.publishers()];
@@ -85,7 +88,7 @@ impl Scenario {
         let mut midway = || ideal.mul_f64(0.3 + 0.4 * rng.f64());
         let (tenth, eighth, third) = (peers.div_ceil(10), peers / 8, peers / 3);
         match shape {
-            Shape::Homogeneous | Shape::TwoPublishers | Shape::FourPublishers => {}
+            Shape::Homogeneous | Shape::ThinLinks | Shape::TwoPublishers | Shape::FourPublishers => {}
             Shape::SeederQuarter => publishers[0].up = rate.over(4),
             Shape::Slow => others[..tenth].iter_mut().for_each(|h| (h.up, h.down) = (rate.over(10), rate.over(10))),
             Shape::SlowUplinks => others[..tenth].iter_mut().for_each(|h| h.up = rate.over(10)),

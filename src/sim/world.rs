@@ -186,7 +186,7 @@ impl<'a> World<'a> {
         let publisher = self.scenario.hosts[host].publisher;
         let fresh = if publisher { Bitfield::all(self.layout) } else { Bitfield::none(self.layout) };
         let have = self.hosts[host].kept.take().unwrap_or(fresh);
-        let config = Config { publisher, ..self.scenario.config.clone() };
+        let config = Config { publisher, order: host as u64, ..self.scenario.config.clone() };
         let swarm = Swarm::new(self.layout, have, config, self.rng.u64(..));
         let state = &mut self.hosts[host];
         state.life += 1;
@@ -203,8 +203,9 @@ impl<'a> World<'a> {
     pub(super) fn note_first_pass(&mut self, host: usize) {
         let Some(swarm) = self.hosts[host].swarm.as_ref() else { return };
         if self.first_pass_copies.is_none() && swarm.unserved() == Some(0) && !self.layout.is_empty() {
-            self.first_pass_copies =
-                Some(ratio(swarm.tally().delivered + swarm.uploads().0 as u64, self.layout.count().into()));
+            let swarms = self.hosts.iter().filter_map(|host| host.swarm.as_ref()).filter(|s| s.unserved().is_some());
+            let sent = swarms.map(|swarm| swarm.tally().delivered + swarm.uploads().0 as u64).sum();
+            self.first_pass_copies = Some(ratio(sent, self.layout.count().into()));
         }
     }
 

@@ -109,6 +109,12 @@ impl Board {
         self.sources.iter_mut().map(|(id, source)| (*id, source))
     }
 
+    /// Number of publishers among the sources that can be relied upon, and of those that stand before `order`.
+    pub(super) fn publishers(&self, order: u64) -> (u32, u32) {
+        let publishers = self.sources.values().filter(|s| s.profile.publisher && s.silent.is_none());
+        publishers.fold((0, 0), |(count, before), s| (count + 1, before + u32::from(s.profile.order < order)))
+    }
+
     pub(super) fn join(&mut self, id: SourceId, source: Source) {
         let local = source.profile.local;
         self.sources.insert(id, source);

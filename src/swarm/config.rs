@@ -17,6 +17,11 @@ pub struct Config {
     /// Default false. A complete copy that does not publish serves without such a first pass.
     pub publisher: bool,
 
+    /// Where this machine stands among the publishers of this content, as the others are told in its `Profile`.
+    ///
+    /// Default 0, which will do for a publisher that is alone.
+    pub order: u64,
+
     /// Chunks asked of one source at a time before its path is known to need more.
     ///
     /// Default 1: more costs 2-5 % of the makespan on a LAN mesh (simulated), because requests then wait where they cannot
@@ -101,6 +106,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             publisher: false,
+            order: 0,
             window_start: 1,
             window_max: 32,
             window_local: 4,

@@ -2,12 +2,11 @@
 //!
 //! It begins when every missing chunk is in flight, and only idle sources take part: whoever still has something of its own to
 //! give is not disturbed. The second request is for the chunk that has waited longest, those that have not begun first, as there the
-//! second sender can win most and waste least.
+//! second sender can win most. It asks from the end, so that the two meet and hardly a byte comes twice.
 //!
 //! Invariant: at most two requests claim a chunk.
 //!
-//! Not here: requests that are stuck (`requester` takes their claim, which makes their chunks free again), and asking for the rest
-//! of a chunk only.
+//! Not here: requests that are stuck (`hedge` takes their claim, which makes their chunks free again).
 
 use crate::chunk::ChunkId;
 use crate::swarm::Swarm;

@@ -33,6 +33,9 @@ pub struct Profile {
     pub publisher: bool,
     /// It is a path on this machine: it takes nothing, is not announced to, and has everything.
     pub local: bool,
+    /// Where it stands among the publishers of this content, each of which sends its own share of the chunks first: any number that
+    /// nobody else has will do, as long as everybody is told the same.
+    pub order: u64,
     /// Where it is.
     pub zone: Zone,
 }

@@ -4,8 +4,11 @@
 //! everything has left once is added to the makespan. It cannot wait for requests that happen to name the right chunks, as nobody
 //! but the publisher knows what has left: it answers with another chunk instead.
 //!
+//! Several publishers share the chunks out by number, so that they need not agree on anything: each sends its own share first. What
+//! the others have sent shows in what neighbours hold, and what a lost one has not sent is left for the rest.
+//!
 //! Invariant: a chunk is *unserved* exactly when we hold it, did not send it in this run to a neighbour still connected, and no
-//! neighbour says that it holds it. `place[unserved[i]] == i`.
+//! neighbour says that it holds it.
 //!
 //! Not here: who is served next (`uploader`).
 
@@ -14,14 +17,18 @@ use crate::swarm::board::Board;
 use crate::swarm::event::SourceId;
 use crate::units::Rng;
 
-/// Marks a chunk that is not in the vector of unserved ones.
+/// Marks a chunk that is not in a pool.
 const ABSENT: u32 = u32::MAX;
 
 /// The publisher's memory of what left.
 #[derive(Clone, Debug)]
 pub(super) struct FirstPass {
-    unserved: Vec<ChunkId>,
-    place: Vec<u32>,
+    /// Unserved chunks of our share.
+    own: Pool,
+    /// Unserved chunks of other publishers' shares.
+    rest: Pool,
+    /// Number of publishers, and our place among them.
+    share: (u32, u32),
     sent_to: Vec<Option<SourceId>>,
 }
 
@@ -29,28 +36,53 @@ impl FirstPass {
     pub(super) fn new(layout: Layout, board: &Board) -> Self {
         let count = layout.count() as usize;
         let mut pass =
-            Self { unserved: Vec::with_capacity(count), place: vec![ABSENT; count], sent_to: vec![None; count] };
+            Self { own: Pool::new(count), rest: Pool::new(count), share: (1, 0), sent_to: vec![None; count] };
         pass.refresh_all(board);
         pass
     }
 
     /// Whether there is nothing left that has not left.
-    pub(super) fn is_over(&self) -> bool {
-        self.unserved.is_empty()
+    pub(super) const fn is_over(&self) -> bool {
+        self.own.chunks.is_empty() && self.rest.chunks.is_empty()
     }
 
     /// Number of unserved chunks.
     pub(super) fn len(&self) -> u32 {
-        u32::try_from(self.unserved.len()).unwrap_or(u32::MAX)
+        self.own.len() + self.rest.len()
     }
 
     pub(super) fn contains(&self, chunk: ChunkId) -> bool {
-        self.place[chunk.as_usize()] != ABSENT
+        self.own.contains(chunk) || self.rest.contains(chunk)
     }
 
-    /// A random unserved chunk.
+    /// Whether `chunk` is to be sent now: it is unserved, and no chunk of our own share goes before it.
+    pub(super) fn is_next(&self, chunk: ChunkId) -> bool {
+        self.own.contains(chunk) || self.own.chunks.is_empty() && self.rest.contains(chunk)
+    }
+
+    /// A random unserved chunk, of our own share while there is one.
     pub(super) fn draw(&self, rng: &mut Rng) -> Option<ChunkId> {
-        rng.choice(&self.unserved).copied()
+        rng.choice(&self.own.chunks).or_else(|| rng.choice(&self.rest.chunks)).copied()
+    }
+
+    /// Takes in that we are now the publisher number `index` of `count`.
+    pub(super) fn on_share(&mut self, count: u32, index: u32) {
+        if self.share == (count, index) {
+            return;
+        }
+        self.share = (count, index);
+        let mut unserved = std::mem::take(&mut self.own.chunks);
+        unserved.append(&mut self.rest.chunks);
+        unserved.iter().for_each(|chunk| self.pool(*chunk).insert(*chunk));
+    }
+
+    /// The pool in which an unserved chunk belongs; it is in neither when the share has just changed.
+    fn pool(&mut self, chunk: ChunkId) -> &mut Pool {
+        let (count, index) = self.share;
+        let ours = chunk.index() % count == index;
+        let (pool, other) = if ours { (&mut self.own, &mut self.rest) } else { (&mut self.rest, &mut self.own) };
+        other.place[chunk.as_usize()] = ABSENT;
+        pool
     }
 
     pub(super) fn on_send(&mut self, board: &Board, source: SourceId, chunk: ChunkId) {
@@ -76,22 +108,12 @@ impl FirstPass {
         self.refresh_all(board);
     }
 
-    /// Applies the definition to one chunk, after anything that it speaks of has changed.
+    /// Applies the definitions to one chunk, after anything that they speak of has changed.
     pub(super) fn refresh(&mut self, board: &Board, chunk: ChunkId) {
         let due = self.is_due(board, chunk);
-        if due == self.contains(chunk) {
-            return;
-        }
-        let place = self.place[chunk.as_usize()];
-        if due {
-            self.place[chunk.as_usize()] = self.len();
-            self.unserved.push(chunk);
-        } else {
-            self.place[chunk.as_usize()] = ABSENT;
-            self.unserved.swap_remove(place as usize);
-            if let Some(moved) = self.unserved.get(place as usize) {
-                self.place[moved.as_usize()] = place;
-            }
+        if due != self.contains(chunk) {
+            let pool = self.pool(chunk);
+            if due { pool.insert(chunk) } else { pool.remove(chunk) }
         }
     }
 
@@ -109,12 +131,54 @@ impl FirstPass {
                 "unserved is what the definition says: {chunk:?}"
             );
         }
-        for (place, chunk) in self.unserved.iter().enumerate() {
-            assert_eq!(self.place[chunk.as_usize()] as usize, place, "the index points to the chunk");
-        }
+        self.own.check_invariants();
+        self.rest.check_invariants();
+        let (count, index) = self.share;
+        assert!(self.own.chunks.iter().all(|c| c.index() % count == index), "our share is ours");
+        assert!(self.rest.chunks.iter().all(|c| c.index() % count != index), "the rest is not");
     }
 
     fn is_due(&self, board: &Board, chunk: ChunkId) -> bool {
         board.have().contains(chunk) && self.sent_to[chunk.as_usize()].is_none() && board.copies(chunk) == 0
+    }
+}
+
+/// A set of chunks from which one can be drawn at random. Invariant: `place[chunks[i]] == i`.
+#[derive(Clone, Debug)]
+struct Pool {
+    chunks: Vec<ChunkId>,
+    place: Vec<u32>,
+}
+
+impl Pool {
+    fn new(count: usize) -> Self {
+        Self { chunks: Vec::new(), place: vec![ABSENT; count] }
+    }
+
+    fn len(&self) -> u32 {
+        u32::try_from(self.chunks.len()).expect("a layout has fewer chunks than 2^32")
+    }
+
+    fn contains(&self, chunk: ChunkId) -> bool {
+        self.place[chunk.as_usize()] != ABSENT
+    }
+
+    fn insert(&mut self, chunk: ChunkId) {
+        self.place[chunk.as_usize()] = self.len();
+        self.chunks.push(chunk);
+    }
+
+    fn remove(&mut self, chunk: ChunkId) {
+        let place = std::mem::replace(&mut self.place[chunk.as_usize()], ABSENT);
+        self.chunks.swap_remove(place as usize);
+        if let Some(moved) = self.chunks.get(place as usize) {
+            self.place[moved.as_usize()] = place;
+        }
+    }
+
+    fn check_invariants(&self) {
+        for (place, chunk) in self.chunks.iter().enumerate() {
+            assert_eq!(self.place[chunk.as_usize()] as usize, place, "the index points to the chunk");
+        }
     }
 }

@@ -61,10 +61,8 @@ impl Swarm {
     /// The age at which something that usually takes so long is taken for stuck.
     pub(super) fn patience(&self, usual: Option<Duration>) -> Duration {
         let guess = || Duration::from_millis(1000 * self.board.layout().chunk_size() / SLOWEST_EXPECTED);
-        match usual.or(self.fetch_time) {
-            Some(usual) => self.config.hedge_after.max(usual * self.config.hedge_factor),
-            None => self.config.hedge_after.max(guess()),
-        }
+        let usual = usual.or(self.fetch_time).unwrap_or_else(guess);
+        self.config.hedge_after.max(usual * self.config.hedge_factor)
     }
 
     /// Which bytes of `chunk` to ask for beside what other requests may still bring, and whether there are any such.

@@ -148,6 +148,7 @@ impl Swarm {
     fn on_joined(&mut self, now: Time, id: SourceId, profile: Profile) {
         assert!(self.board.source(id).is_none(), "a source's id is not used twice: {id:?}");
         self.board.join(id, Source::new(self.board.layout(), profile, &self.config, now));
+        self.share_out();
     }
 
     fn on_left(&mut self, id: SourceId) {
@@ -157,6 +158,14 @@ impl Swarm {
         {
             pass.on_left(&self.board, id);
         }
+        self.share_out();
+    }
+
+    /// Finds our place among the publishers that are connected.
+    fn share_out(&mut self) {
+        let Some(pass) = &mut self.first_pass else { return };
+        let (others, before) = self.board.publishers(self.config.order);
+        pass.on_share(others + 1, before);
     }
 
     fn on_holds(&mut self, id: SourceId, chunks: Bitfield) {

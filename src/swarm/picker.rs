@@ -19,11 +19,13 @@ const DRAWS: u32 = 8;
 /// The chunk to ask of `source`, or `None` when it has nothing for us.
 pub(super) fn pick(board: &Board, source: &Source, rng: &mut Rng) -> Option<ChunkId> {
     let words = board.layout().count().div_ceil(64);
-    let mut best: Option<(u16, ChunkId)> = None;
+    // A publisher is asked for its own share, which it would send anyway.
+    let (publishers, before) = if source.profile.publisher { board.publishers(source.profile.order) } else { (1, 0) };
+    let mut best: Option<((u16, bool), ChunkId)> = None;
     let mut consider = |chunk: ChunkId| {
-        let copies = board.copies(chunk);
-        if best.is_none_or(|(least, _)| copies < least) && !source.is_busy_with(chunk) {
-            best = Some((copies, chunk));
+        let rank = (board.copies(chunk), chunk.index() % publishers.max(1) != before);
+        if best.is_none_or(|(least, _)| rank < least) && !source.is_busy_with(chunk) {
+            best = Some((rank, chunk));
         }
     };
     if source.want <= DRAWS {

@@ -12,6 +12,7 @@ use crate::chunk::ChunkId;
 use crate::swarm::Swarm;
 use crate::swarm::event::{Part, SourceId};
 use crate::swarm::picker::pick;
+use crate::swarm::source::Source;
 use crate::units::Time;
 
 impl Swarm {
@@ -24,6 +25,7 @@ impl Swarm {
             if let Some(pass) = &mut self.first_pass {
                 pass.refresh_all(&self.board);
             }
+            self.share_out();
         }
     }
 
@@ -49,13 +51,14 @@ impl Swarm {
     /// Sources that owe us an answer or an acknowledgement for longer than usual, each with the time at which it counts as silent.
     fn debtors(&self) -> (impl Iterator<Item = (SourceId, Time)>, impl Iterator<Item = (SourceId, Time)>) {
         let silence = self.config.silence;
-        let counts = |s: &&crate::swarm::source::Source| s.silent.is_none() && !s.profile.local;
+        let counts = |s: &&Source| s.silent.is_none() && !s.profile.local;
         let asked = (self.board.sources().iter())
             .filter(move |(_, s)| counts(s) && s.is_stuck())
             .map(move |(id, s)| (*id, s.heard + silence));
         let served = self.uploader.receivers().filter_map(move |(id, since)| {
             let source = self.board.source(id).filter(counts)?;
-            Some((id, (since + self.patience(source.upload_time)).max(source.heard + silence)))
+            let usual = source.upload_time.or_else(|| self.uploader.longest());
+            Some((id, (since + self.patience(usual)).max(source.heard + silence)))
         });
         (asked, served)
     }
@@ -68,6 +71,7 @@ impl Swarm {
         if let Some(pass) = &mut self.first_pass {
             pass.on_left(&self.board, id);
         }
+        self.share_out();
     }
 
     /// Asks silent sources that owe us nothing for a chunk each, without relying on it: a source that has nothing to say would

@@ -79,6 +79,11 @@ impl Uploader {
         self.active.values().map(|upload| (upload.source, upload.since))
     }
 
+    /// The longest time that one of the last few uploads took.
+    pub(super) fn longest(&self) -> Option<Duration> {
+        self.recent.iter().max().copied()
+    }
+
     fn on_written(&mut self, now: Time, request: RequestId) {
         self.end_turn(request);
         let Some(upload) = self.active.get_mut(&request).filter(|upload| !upload.written) else { return };
@@ -215,10 +220,10 @@ impl Swarm {
     fn same_but_unserved(&self, chosen: usize) -> usize {
         let Some(pass) = self.first_pass.as_ref().filter(|pass| !pass.is_over()) else { return chosen };
         let waiting = &self.uploader.queue[chosen];
-        if waiting.exact || pass.contains(waiting.chunk) {
+        if waiting.exact || pass.is_next(waiting.chunk) {
             return chosen;
         }
-        let twin = |w: &Waiting| w.source == waiting.source && pass.contains(w.chunk);
+        let twin = |w: &Waiting| w.source == waiting.source && pass.is_next(w.chunk);
         self.uploader.queue.iter().position(twin).unwrap_or(chosen)
     }
 
@@ -236,7 +241,7 @@ impl Swarm {
     /// The chunk to send: the one asked for, unless it has left before and others have not.
     fn answer(&mut self, waiting: &Waiting) -> ChunkId {
         let Some(pass) = self.first_pass.as_ref().filter(|pass| !pass.is_over()) else { return waiting.chunk };
-        if waiting.exact || pass.contains(waiting.chunk) {
+        if waiting.exact || pass.is_next(waiting.chunk) {
             return waiting.chunk;
         }
         // Another publisher may hold unserved chunks; it is hardly ever the one who asks.

@@ -41,6 +41,13 @@ fn thirty_two_peers_are_within_two_points_of_every_reference_at_large_chunks() {
 }
 
 #[test]
+#[ignore = "minutes without optimisation: cargo test --release --test simulation -- --include-ignored"]
+fn a_hundred_and_twenty_eight_peers_are_within_two_points_of_the_reference_at_large_chunks() {
+    let hardest = [Shape::Homogeneous, Shape::Slow];
+    assert_reached(|cell| cell.peers == 128 && cell.chunk.0 == super::MIB && hardest.contains(&cell.shape));
+}
+
+#[test]
 fn equal_links_are_used_to_within_two_points_of_the_reference_by_eight_peers() {
     assert_reached(|cell| cell.peers == 8 && cell.shape == Shape::Homogeneous && cell.chunk.0 == super::MIB);
 }

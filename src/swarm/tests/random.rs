@@ -57,7 +57,7 @@ proptest! {
         have in any::<u8>(),
         inputs in proptest::collection::vec((0u64..3000, input()), 0..120),
     ) {
-        let config = Config { publisher, uploads_at_once: 2, window_start: 2, ..Config::default() };
+        let config = Config { publisher, order: 1, uploads_at_once: 2, window_start: 2, ..Config::default() };
         let mut stage = Stage::new(set((0..COUNT).filter(|i| have >> i & 1 == 1)), config);
         let mut here = [false; 5];
         let mut used = std::collections::BTreeSet::new();
@@ -69,7 +69,7 @@ proptest! {
                 Input::Left { source } => here[source.0 as usize] = false,
                 Input::Holds { source, .. } if !here[source.0 as usize] => {
                     here[source.0 as usize] = true;
-                    stage.tell(Input::Joined { source, profile: Profile { publisher: source.0 == 0, ..Profile::default() } });
+                    stage.tell(Input::Joined { source, profile: Profile { publisher: source.0 < 2, order: source.0.into(), ..Profile::default() } });
                 }
                 _ => {}
             }

@@ -264,3 +264,26 @@ fn a_slow_neighbour_does_not_get_a_chunk_that_nobody_else_has_while_others_wait(
     stage.sent(10, Outcome::Delivered);
     assert_eq!(stage.sends(), [(11, 6)]);
 }
+
+#[test]
+fn publishers_send_their_own_shares_first_and_take_over_that_of_a_lost_one() {
+    let config = Config { publisher: true, order: 7, uploads_at_once: 1, ..Config::default() };
+    let mut stage = Stage::new(set(0..COUNT), config);
+    stage.join_as(9, Profile { publisher: true, order: 3, ..Profile::default() }, &[0, 1, 2, 3, 4, 5, 6, 7]);
+    stage.join(0, &[]);
+    let mut sent = Vec::new();
+    for request in 0..u64::from(COUNT) {
+        if request == 3 {
+            stage.tell(Input::Left { source: SourceId(9) });
+        }
+        stage.ask(0, request, 0);
+        sent.extend(stage.sends().into_iter().map(|(_, chunk)| chunk));
+        stage.sent(request, Outcome::Delivered);
+    }
+    assert!(
+        sent[..3].iter().all(|chunk| chunk % 2 == 1),
+        "the odd ones are ours, as one order is less than ours: {sent:?}"
+    );
+    sent.sort_unstable();
+    assert_eq!(sent, (0..COUNT).collect::<Vec<_>>());
+}
