@@ -18,7 +18,7 @@ pub enum ExitCode {
     Internal = 1,
     /// The command line or the configuration is wrong. Trying again does not help.
     Usage = 2,
-    /// The peers and we do not accept each other's certificates: another key, an expired certificate.
+    /// The peers and we do not accept each other's certificates: another key, an expired certificate, a role that does not allow it.
     Authentication = 3,
     /// The content did not arrive whole: no peers, no publisher, or nothing came for too long. What arrived is kept, and trying
     /// again helps.

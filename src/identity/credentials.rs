@@ -136,6 +136,15 @@ fn reset_secret(key: &[u8]) -> Arc<Zeroizing<[u8; 32]>> {
 
 #[cfg(test)]
 impl Credentials {
+    /// Credentials that nobody has checked, for tests of who refuses them.
+    pub(crate) fn unchecked(root: &CertificateDer<'static>, leaf: CertificateDer<'static>, key: Vec<u8>) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(root.clone()).unwrap();
+        let swarm = SwarmId::of_roots(&roots);
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key);
+        Self::new(roots, vec![leaf], key.into(), swarm).unwrap()
+    }
+
     /// The TLS configuration of [`client_crypto`](Self::client_crypto), for tests that spoil something in it.
     pub(crate) fn client_tls(&self) -> rustls::ClientConfig {
         tls::client(Arc::clone(&self.roots), Arc::clone(&self.certificate)).unwrap()

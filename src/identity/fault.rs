@@ -81,7 +81,8 @@ impl CertificateFault {
     /// The fault behind an alert (RFC 8446, 6) and the reason beside it. The reason may come from the peer; it only chooses among
     /// faults of the same alert.
     pub(super) fn of_alert(alert: u8, reason: &str) -> Option<Self> {
-        let told = |fault: &Self| reason.contains(&fault.to_string());
+        // rustls shows a fault of ours by its name in the code.
+        let told = |fault: &Self| reason.contains(&format!("({fault:?})"));
         Some(match alert {
             42 => Self::Extension, // bad_certificate
             43 => Self::Purpose,   // unsupported_certificate

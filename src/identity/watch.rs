@@ -103,7 +103,7 @@ impl Watch {
         &self.0.stamp
     }
 
-    /// Asks the node to read the files again at once, whether they changed or not.
+    /// Asks the node to look at the files at once.
     pub fn hurry(&self) {
         self.0.hurry.store(true, Ordering::Relaxed);
     }

@@ -198,6 +198,20 @@ fn the_time_of_the_endorsement_decides_and_not_the_order_of_its_arrival() {
 }
 
 #[test]
+fn a_renewed_endorsement_takes_the_place_of_the_old_one_and_keeps_its_seniority() {
+    let (mut proofs, publishers) = proofs(10, &[1, 2]);
+    assert_eq!(proofs.endorse(publishers[0].endorsement(500)), Ok(true));
+    for old in [100, 500] {
+        assert_eq!(proofs.endorse(publishers[0].endorsement(old)), Ok(false), "time {old}");
+    }
+    let of_first = proofs.endorsements().filter(|one| one.key == publishers[0].key.id());
+    assert_eq!(of_first.map(|one| one.time).collect::<Vec<_>>(), [500]);
+    proofs.insert_batch(&publishers[0].batch([3], 0)).unwrap();
+    let update = proofs.insert_batch(&publishers[1].batch([3], 1)).unwrap();
+    assert_eq!(update.dropped, [publishers[1].key.id()]);
+}
+
+#[test]
 fn a_list_that_was_full_with_other_digests_is_closed_by_the_root_of_the_new_ones() {
     let (mut proofs, publishers) = proofs(4, &[1, 2]);
     proofs.insert_batch(&publishers[1].batch(0..4, 1)).unwrap();

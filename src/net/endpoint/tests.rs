@@ -20,6 +20,8 @@ use rustls::{ClientConfig as TlsConfig, NamedGroup};
 use super::*;
 use crate::identity::{AuthenticationFault, CertificateFault, Failure, KeyRing, Role, SwarmKey, identity_of};
 
+mod certificates;
+
 const LOOPBACK: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 
 fn member(keys: &[u8]) -> Credentials {
