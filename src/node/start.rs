@@ -54,16 +54,13 @@ impl Node {
     ) -> Result<(Self, Inbox), NodeError> {
         let endpoint = bind(config.listen, &credentials, &TransportSettings::bound_to(config.listen.ip()))?;
         let listen = endpoint.local_addr().unwrap_or(config.listen);
-        let (swarm, identity) = (credentials.swarm_id(), credentials.identity());
-        reports.send(Report::Started { listen, swarm, identity });
+        reports.send(Report::Started { listen, swarm: credentials.swarm_id(), identity: credentials.identity() });
         let (events, from_tasks) = Events::channel();
         let (link_events, from_links) = mpsc::channel(LINK_EVENTS);
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut rng = Rng::with_seed(u64::from_le_bytes(random()));
         let node = Self {
             clock: Clock(Instant::now()),
             peer: PeerId(random()),
-            pool: Pool::new(POOL_THREADS_PER_CORE * cores),
+            pool: Pool::new(pool_threads()),
             // The other half is for windows of connections, uploads and the swarm's own tables.
             budget: Budget::new(config.memory.0 / 2),
             links: Links::default(),
@@ -108,7 +105,7 @@ impl Node {
             reported: None,
             totals: Totals::default(),
             read_back: Arc::default(),
-            rng: Rng::with_seed(rng.u64(..)),
+            rng: Rng::with_seed(u64::from_le_bytes(random())),
             config,
             renewal: Renewal::of(&credentials),
             credentials,
@@ -204,6 +201,11 @@ impl Node {
     pub(super) fn swarm_config(&self) -> Config {
         Config { order: self.peer.order(), ..Config::default() }
     }
+}
+
+/// Threads for disk and hashing on this machine.
+fn pool_threads() -> usize {
+    POOL_THREADS_PER_CORE * std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Random bytes from the system.

@@ -13,30 +13,28 @@ use std::time::Duration;
 use crate::chunk::ChunkId;
 use crate::swarm::Swarm;
 use crate::swarm::event::{Part, SourceId};
-use crate::swarm::source::Source;
+use crate::swarm::source::{Fetching, Source};
 use crate::units::Time;
 
 /// Rate in bytes per second below which a request looks lost while nothing has been measured: 1 MiB/s, a slow office line.
 const SLOWEST_EXPECTED: u64 = 1 << 20;
 
+/// Doublings of the patience with a source that is to bring a chunk alone (6: half a minute at least, the time after which the
+/// owner of the swarm gives up on an answer that stands still).
+const ALONE_CHANGES_MAX: u32 = 6;
+
 impl Swarm {
     /// When the next request will be too old to keep its claim.
     pub(super) fn next_hedge(&self) -> Option<Time> {
         let sources = self.board.sources().values();
-        sources
-            .filter_map(|s| {
-                let oldest = s.fetching.iter().filter(|f| f.claims).map(|f| f.progress).min()?;
-                Some(oldest + self.patience(s.fetch_time))
-            })
-            .min()
+        sources.flat_map(|s| s.fetching.iter().filter(|f| f.claims).map(|f| self.too_old_at(s, f))).min()
     }
 
     /// Takes the claims of requests that are too old, so that their chunks are asked elsewhere as well.
     pub(super) fn give_up_claims(&mut self, now: Time) {
-        let is_old = |s: &Source, progress: Time| progress + self.patience(s.fetch_time) <= now;
         let stuck: Vec<(SourceId, ChunkId, bool)> = (self.board.sources().iter())
             .flat_map(|(id, s)| {
-                let old = s.fetching.iter().filter(|f| f.claims && is_old(s, f.progress));
+                let old = s.fetching.iter().filter(|f| f.claims && self.too_old_at(s, f) <= now);
                 old.map(|f| (*id, f.asked, f.arriving))
             })
             .collect();
@@ -48,10 +46,20 @@ impl Swarm {
         }
     }
 
+    /// When a request is old beyond what its source usually needs.
+    ///
+    /// A chunk that is fetched from one source at a time starts anew with every change of the source, so each change doubles the
+    /// patience with the next one; where every link is slower than expected, it would never come otherwise.
+    fn too_old_at(&self, source: &Source, request: &Fetching) -> Time {
+        let changes = if self.board.is_alone(request.chunk) { self.alone_changes.min(ALONE_CHANGES_MAX) } else { 0 };
+        request.progress + self.patience(source.fetch_time) * (1 << changes)
+    }
+
     /// Takes the claim of a request. One that may have no second beside it is cancelled instead.
     pub(super) fn give_up(&mut self, id: SourceId, asked: ChunkId) {
         let Some(chunk) = self.board.source_mut(id).and_then(|s| s.fetching(asked)).map(|f| f.chunk) else { return };
         if self.board.is_alone(chunk) {
+            self.alone_changes += 1;
             self.cancel(id, asked);
         } else {
             self.board.set_claim(id, asked, chunk, false);

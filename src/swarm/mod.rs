@@ -60,6 +60,8 @@ pub struct Swarm {
     tally: Tally,
     /// Smoothed time from a request to its last byte, over all sources.
     fetch_time: Option<Duration>,
+    /// Sources that were given up while they were to bring a chunk alone.
+    alone_changes: u32,
     /// Whether `Complete` was said, and still holds.
     complete: bool,
     outputs: VecDeque<Output>,
@@ -81,6 +83,7 @@ impl Swarm {
             uploader: Uploader::default(),
             tally: Tally::default(),
             fetch_time: None,
+            alone_changes: 0,
             complete: false,
             outputs: VecDeque::new(),
             rng: Rng::with_seed(seed),

@@ -67,9 +67,14 @@ impl Relay {
         }
     }
 
+    /// Lets bytes pass until there are so many in all.
+    pub(crate) fn allow(&self, limit: u64) {
+        self.link.limit.store(limit, Ordering::Relaxed);
+    }
+
     /// Lets everything pass from now on.
     pub(crate) fn open(&self) {
-        self.link.limit.store(u64::MAX, Ordering::Relaxed);
+        self.allow(u64::MAX);
     }
 }
 
