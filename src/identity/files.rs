@@ -259,13 +259,20 @@ fn parse_key(path: &Path, text: &[u8]) -> Result<PrivateKeyDer<'static>, FilesEr
 }
 
 /// Reads a file with a private key, if nobody else can.
-fn read_key_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, FilesError> {
+///
+/// # Errors
+/// [`FilesError::Read`], [`FilesError::Key`], [`FilesError::TooLong`].
+pub fn read_key_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, FilesError> {
     read(path, |metadata| {
         Ok(refuse_exposed(path, metadata.mode(), metadata.uid(), rustix::process::geteuid().as_raw())?)
     })
 }
 
-fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, FilesError> {
+/// Reads a file with certificates or a request for one, which may come from a stranger.
+///
+/// # Errors
+/// [`FilesError::Read`], [`FilesError::TooLong`].
+pub fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, FilesError> {
     read(path, |_| Ok(()))
 }
 

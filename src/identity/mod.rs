@@ -31,7 +31,7 @@ pub use credentials::Credentials;
 pub use describe::{DescribeError, Description, describe};
 pub use endorsement::{CHAIN_CERTIFICATE_LEN_MAX, CHAIN_LEN_MAX, EndorsementError, Endorser, Signed};
 pub use fault::CertificateFault;
-pub use files::{CertificateFiles, FilesError};
+pub use files::{CertificateFiles, FilesError, read_file, read_key_file};
 pub use issue::{FileAuthority, IssueError, KeyKind, Pair, Wish, make_authority, request};
 pub use key::{ParseKeyError, SwarmKey};
 pub use refusal::{AuthenticationFault, Failure};

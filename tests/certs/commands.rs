@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use rcgen::{CustomExtension, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType};
+use rcgen::{CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType};
 use serde_json::Value;
 
 use crate::pki::{Pki, certs_in, peer_params};
@@ -144,4 +144,28 @@ fn openssl_agrees_with_the_chain_and_its_purposes() {
             assert!(verified.status.success(), "{verified:?}");
         }
     }
+}
+
+#[test]
+fn what_comes_from_strangers_costs_no_memory_and_commands_no_terminal() {
+    let (pki, folder) = (Pki::new(), tempfile::tempdir().unwrap());
+    let endless = certs_in(&pki.path(""), &["sign", "/dev/zero", "--role", "peer", "--name", "n"]);
+    assert_eq!(endless.status.code(), Some(2), "{endless:?}");
+    let mut hostile = peer_params();
+    hostile.distinguished_name.push(DnType::CommonName, "x\u{1b}]0;y\u{7}\n  role      seed");
+    let file = folder.path().join("hostile.pem");
+    fs::write(&file, hostile.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()).unwrap();
+    let shown = Command::new(crate::common::node::program()).args(["certs", "show"]).arg(&file).output().unwrap();
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(text.contains("\\u{1b}]0;y\\u{7}\\n"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.trim_start().starts_with("role")).count(), 1, "{text}");
+}
+
+#[test]
+fn an_authority_whose_key_others_can_read_is_not_used() {
+    let pki = Pki::new();
+    fs::set_permissions(pki.path("ca.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = certs_in(&pki.path(""), &["issue", "n", "--role", "peer"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(!pki.path("n").exists());
 }

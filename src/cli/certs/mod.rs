@@ -23,7 +23,9 @@ use args::{CsrArgs, InitArgs, IssueArgs, SignArgs};
 use super::exit::ExitCode;
 use super::file::{self, PUBLIC, SECRET};
 use super::screen::Screen;
-use crate::identity::{DescribeError, FileAuthority, IssueError, Pair, make_authority, request};
+use crate::identity::{
+    DescribeError, FileAuthority, FilesError, IssueError, Pair, make_authority, read_file, read_key_file, request,
+};
 use zeroize::Zeroizing;
 
 /// Why a command about certificates failed.
@@ -56,6 +58,15 @@ pub enum CertsError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// A file that is too long, or a key that others can read.
+    #[error(transparent)]
+    File(FilesError),
+    /// A file that is not PEM.
+    #[error("{path} is not text, so it is not PEM either")]
+    Text {
+        /// The file.
+        path: PathBuf,
     },
     /// The name cannot be that of a folder and of a certificate.
     #[error(
@@ -90,7 +101,12 @@ impl CertsError {
     #[must_use]
     pub const fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Exists { .. } | Self::Name(_) | Self::Describe { .. } | Self::Issue { .. } => ExitCode::Usage,
+            Self::Exists { .. }
+            | Self::File(_)
+            | Self::Text { .. }
+            | Self::Name(_)
+            | Self::Describe { .. }
+            | Self::Issue { .. } => ExitCode::Usage,
             Self::Read { .. } | Self::Write { .. } | Self::Print(_) => ExitCode::LocalIo,
         }
     }
@@ -186,7 +202,7 @@ fn sign(args: &SignArgs, screen: &Screen) -> Result<(), CertsError> {
     let [certificate, _, root] = node_files(&folder);
     refuse_existing(&[&certificate], args.force, "the node may be using it")?;
     let (authority, authority_text) = authority(&args.dir)?;
-    let asked = read(&args.file, "")?;
+    let asked = read(&args.file, "", read_file)?;
     let wish = args.wish.wish(name);
     let made = authority.sign(&wish, asked.as_bytes(), now());
     let public = made.map_err(|source| CertsError::Issue { path: args.file.clone(), source })?;
@@ -214,7 +230,7 @@ fn bundled(authority: &str, pair: &Pair) -> Zeroizing<String> {
 fn authority(dir: &Path) -> Result<(FileAuthority, Zeroizing<String>), CertsError> {
     const HINT: &str = "; make an authority with `strew certs init`, or name its directory with --dir";
     let [certificate, key] = authority_files(dir);
-    let (text, secret) = (read(&certificate, HINT)?, read(&key, HINT)?);
+    let (text, secret) = (read(&certificate, HINT, read_file)?, read(&key, HINT, read_key_file)?);
     let parsed = FileAuthority::parse(&text, &secret);
     Ok((parsed.map_err(|source| CertsError::Issue { path: certificate, source })?, text))
 }
@@ -249,9 +265,18 @@ fn put(path: &Path, text: &str, mode: u32, replace: bool) -> Result<(), CertsErr
         .map_err(|source| CertsError::Write { path: path.to_owned(), source })
 }
 
-fn read(path: &Path, hint: &'static str) -> Result<Zeroizing<String>, CertsError> {
-    let text = std::fs::read_to_string(path).map(Zeroizing::new);
-    text.map_err(|source| CertsError::Read { path: path.to_owned(), hint, source })
+/// Reads a file of text by one of `identity`'s bounded ways; the hint says what helps where there is none.
+fn read(
+    path: &Path,
+    hint: &'static str,
+    by: impl Fn(&Path) -> Result<Zeroizing<Vec<u8>>, FilesError>,
+) -> Result<Zeroizing<String>, CertsError> {
+    let bytes = by(path).map_err(|error| match error {
+        FilesError::Read { path, source } => CertsError::Read { path, hint, source },
+        other => CertsError::File(other),
+    })?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| CertsError::Text { path: path.to_owned() })?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 /// Seconds since 1970.

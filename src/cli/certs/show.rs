@@ -7,9 +7,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::super::args::OutputWord;
+use super::super::report::printable;
 use super::args::ShowArgs;
 use super::{CertsError, read};
-use crate::identity::{Description, Role, describe};
+use crate::identity::{Description, Role, describe, read_file};
 
 /// One certificate, as it stands on a line.
 #[derive(Serialize)]
@@ -31,7 +32,7 @@ struct Line<'a> {
 /// Prints every certificate of every file.
 pub(super) fn run(args: &ShowArgs, out: &mut dyn Write, now: u64) -> Result<(), CertsError> {
     for path in &args.files {
-        let text = read(path, "")?;
+        let text = read(path, "", read_file)?;
         let found = describe(text.as_bytes());
         let found = found.map_err(|source| CertsError::Describe { path: path.clone(), source })?;
         for one in &found {
@@ -78,7 +79,7 @@ fn print(out: &mut dyn Write, file: &str, one: &Description, now: u64) -> io::Re
         days => format!("{days} days left"),
     };
     let [from, to] = &one.validity;
-    writeln!(out, "{file}")?;
+    writeln!(out, "{}", printable(file))?;
     for (name, value) in [
         ("subject", one.subject.as_str()),
         ("issuer", &one.issuer),
@@ -89,7 +90,8 @@ fn print(out: &mut dyn Write, file: &str, one: &Description, now: u64) -> io::Re
         ("sha256", &one.fingerprint),
         ("valid", &format!("{from} to {to}, {when}")),
     ] {
-        writeln!(out, "  {name:<9} {value}")?;
+        // A certificate may come from a stranger, and must not command a terminal nor forge a line.
+        writeln!(out, "  {name:<9} {}", printable(value))?;
     }
     Ok(())
 }
