@@ -205,10 +205,10 @@ impl Node {
         let Some(replica) = self.content.as_ref().and_then(super::content::Content::replica) else { return };
         let (replica, events, pool) = (Arc::clone(replica), self.events.clone(), self.pool.clone());
         self.events.spawn(async move {
-            let Hashed { source, chunk, data, permit, .. } = hashed;
+            let Hashed { source, chunk, data, digest, permit } = hashed;
             let outcome = pool.run(move || replica.write_chunk(chunk, &data)).await;
             drop(permit);
-            events.send(Event::Written { source, chunk, outcome });
+            events.send(Event::Written { source, chunk, digest, outcome });
         });
     }
 
@@ -217,6 +217,7 @@ impl Node {
         &mut self,
         source: SourceId,
         chunk: ChunkId,
+        digest: Digest,
         outcome: Result<(), StoreError>,
     ) -> Result<(), NodeError> {
         outcome?;
@@ -231,6 +232,10 @@ impl Node {
             snapshot.bytes_done = Bytes(snapshot.bytes_done.0 + len);
         }
         self.tell_swarm(Input::Verified { source, chunk });
+        // What vouched for it may have lost its say while it was being written.
+        if self.content.as_ref().is_some_and(|content| content.proofs.check(chunk, &digest) != Check::Proven) {
+            self.revoke(&[chunk]);
+        }
         self.commit_if_due();
         Ok(())
     }

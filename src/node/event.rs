@@ -42,7 +42,7 @@ pub(super) enum Event {
     /// A chunk could not be read from the local source.
     LocalFailed(StoreError),
     /// A verified chunk was written, or could not be.
-    Written { source: SourceId, chunk: ChunkId, outcome: Result<(), StoreError> },
+    Written { source: SourceId, chunk: ChunkId, digest: Digest, outcome: Result<(), StoreError> },
     /// An upload's last byte was handed to the transport; its digest when it was hashed on the way.
     UploadWritten { request: RequestId, chunk: ChunkId, digest: Option<Digest> },
     /// An upload is acknowledged whole, or ended otherwise.
@@ -50,7 +50,7 @@ pub(super) enum Event {
     /// The background hashed some chunks.
     Background(Result<HashedSome, StoreError>),
     /// Chunks that lay in the destination were read; whether each matches its signed digest.
-    Proved(Result<Vec<(ChunkId, bool)>, StoreError>),
+    Proved(Result<Vec<(ChunkId, Option<Digest>)>, StoreError>),
     /// These chunks were made zeros, or could not be.
     Zeroed { chunks: Vec<ChunkId>, outcome: Result<(), StoreError> },
     /// A group of files became final, or could not.

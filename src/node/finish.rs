@@ -64,6 +64,9 @@ impl Node {
 
     /// Everything is final and durable.
     pub(super) fn on_finished(&mut self, outcome: Result<(), StoreError>) -> Result<(), NodeError> {
+        if self.is_revoked() && matches!(outcome, Ok(()) | Err(StoreError::Incomplete { .. })) {
+            return Ok(());
+        }
         outcome?;
         if self.config.verify_on_complete {
             self.read_back();
@@ -102,6 +105,9 @@ impl Node {
     /// Everything was read back.
     pub(super) fn on_read_back(&mut self, outcome: Result<Option<ChunkId>, StoreError>) -> Result<(), NodeError> {
         self.verifying = false;
+        if self.is_revoked() {
+            return Ok(());
+        }
         match (outcome?, &self.content) {
             (Some(chunk), Some(content)) => Err(NodeError::ReadBack { path: content.path_of(chunk) }),
             _ => {
@@ -109,6 +115,13 @@ impl Node {
                 Ok(())
             }
         }
+    }
+
+    /// Whether chunks were revoked while everything was being made final: then there is more to come.
+    fn is_revoked(&mut self) -> bool {
+        // No commit is under way any more.
+        self.committing = false;
+        self.content.as_ref().is_some_and(|content| !content.swarm.is_complete())
     }
 
     /// The job is done.

@@ -14,7 +14,7 @@ use super::error::NodeError;
 use super::links::Link;
 use crate::chunk::ChunkId;
 use crate::identity::Signed;
-use crate::manifest::{ContentRoot, DatasetKeyId, Endorsement, ProofError, SignedBatch, Update};
+use crate::manifest::{ContentRoot, Endorsement, ProofError, SignedBatch, Update};
 use crate::swarm::{Input, Profile, SourceId, Zone};
 use crate::wire::{Form, Haves, List, Message, Offer, Reason, Wants};
 
@@ -134,19 +134,7 @@ impl Node {
     /// What a statement about digests changed.
     fn on_proof(&mut self, source: SourceId, outcome: Result<Update, ProofError>) -> Result<(), NodeError> {
         match outcome {
-            Ok(update) => {
-                for key in &update.dropped {
-                    tracing::warn!(%key, "two publishers disagree about a chunk; the later one no longer counts");
-                }
-                if !update.dropped.is_empty() {
-                    self.on_keys_dropped(&update.dropped)?;
-                }
-                // What was counted on the word of a publisher that no longer counts must be fetched again.
-                for chunk in update.revoked {
-                    self.tell_swarm(Input::Lost { chunk });
-                }
-                Ok(())
-            }
+            Ok(update) => self.on_update(&update),
             Err(error) if error.is_fatal() => Err(NodeError::Conflict(error)),
             Err(error @ (ProofError::UnknownKey(_) | ProofError::DroppedKey(_))) => {
                 tracing::debug!(%error, "a digest batch is left aside");
@@ -157,19 +145,6 @@ impl Node {
                 Ok(())
             }
         }
-    }
-
-    /// Publishers lost their say: what their batches proved to neighbours must be shown to them anew, and if we are one of these
-    /// publishers ourselves, our source is not what the swarm has.
-    fn on_keys_dropped(&mut self, dropped: &[DatasetKeyId]) -> Result<(), NodeError> {
-        let ours = self.content.as_ref().and_then(|content| content.press.as_ref()).map(|press| press.key().id());
-        if let Some(key) = ours.filter(|key| dropped.contains(key)) {
-            return Err(NodeError::Conflict(ProofError::DroppedKey(key)));
-        }
-        for link in self.links.joined_mut() {
-            link.told = None;
-        }
-        Ok(())
     }
 
     /// Endorsements came: believe those that a publisher of our swarm signed.

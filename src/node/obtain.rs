@@ -256,15 +256,20 @@ pub(super) fn make_ready(
             replica.add_endorsement(&bytes)?;
         }
     }
+    let mut revoked = Vec::new();
     for batch in batches.iter().filter_map(|bytes| SignedBatch::parse(bytes).ok()) {
         // What does not hold is of no use, and what is missing is asked for again.
-        let _ = proofs.insert_batch(&batch);
+        revoked.extend(proofs.insert_batch(&batch).map(|update| update.revoked).unwrap_or_default());
     }
     let (mut have, mut found) = (begun.have, begun.unproven);
-    // A chunk whose proof is lost cannot be shown to others until it is proved again.
-    for chunk in have.clone().iter().filter(|chunk| !proofs.known().contains(*chunk)) {
-        have.remove(chunk);
-        found.insert(chunk);
+    // A chunk whose proof is lost cannot be shown to others until it is proved again, and one that a publisher vouched for who was
+    // dropped may be another one now.
+    revoked.extend(have.iter().filter(|chunk| !proofs.known().contains(*chunk)));
+    replica.revoke(&revoked);
+    for chunk in revoked {
+        if have.remove(chunk) {
+            found.insert(chunk);
+        }
     }
     let zeros = Zeros::new(manifest.digest_kind(), manifest.layout());
     Ok(Ready { manifest, proofs, replica, have, found, zeros })

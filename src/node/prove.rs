@@ -19,6 +19,7 @@ use super::event::Event;
 use super::publish::hash_range;
 use crate::bitfield::Bitfield;
 use crate::chunk::ChunkId;
+use crate::manifest::Digest;
 use crate::store::StoreError;
 use crate::swarm::Input;
 use crate::units::{Bytes, Time};
@@ -38,6 +39,8 @@ const RELEASED_FIRST: usize = 8;
 #[derive(Debug)]
 pub(super) struct Found {
     chunks: Bitfield,
+    /// Chunks among them that came in this run and were revoked.
+    came: Bitfield,
     /// Jobs that read some of them.
     jobs: usize,
     /// When a digest of one of them came last, or there was still something else to do.
@@ -48,12 +51,21 @@ pub(super) struct Found {
 
 impl Found {
     pub(super) fn new(chunks: Bitfield) -> Self {
-        Self { chunks, jobs: 0, since: Time::ZERO, released: RELEASED_FIRST }
+        let came = Bitfield::none(chunks.layout());
+        Self { chunks, came, jobs: 0, since: Time::ZERO, released: RELEASED_FIRST }
     }
 
     /// The chunk is known otherwise.
     pub(super) fn forget(&mut self, chunk: ChunkId) {
         self.chunks.remove(chunk);
+    }
+
+    /// These came, and what they must be has changed.
+    pub(super) fn doubt(&mut self, chunks: &Bitfield) {
+        for chunk in chunks.iter() {
+            self.chunks.insert(chunk);
+            self.came.insert(chunk);
+        }
     }
 
     /// Takes out the chunks of the next job: those whose digest is known, in path order.
@@ -116,8 +128,8 @@ impl Node {
                         // What cannot be read is not there.
                         let read = |offset, buffer: &mut [u8]| replica.read_at(offset, buffer);
                         let found = hash_range(read, layout.range(chunk)).ok();
-                        let equal = found.is_some() && found == digest;
-                        if equal {
+                        let equal = found.filter(|found| Some(*found) == digest);
+                        if equal.is_some() {
                             replica.confirm(chunk)?;
                         }
                         Ok::<_, StoreError>((chunk, equal))
@@ -130,17 +142,24 @@ impl Node {
     }
 
     /// Chunks of the destination were read: each counts, or is fetched now.
-    pub(super) fn on_proved(&mut self, outcome: Result<Vec<(ChunkId, bool)>, StoreError>) -> Result<(), NodeError> {
+    pub(super) fn on_proved(
+        &mut self,
+        outcome: Result<Vec<(ChunkId, Option<Digest>)>, StoreError>,
+    ) -> Result<(), NodeError> {
         if let Some(content) = &mut self.content {
             content.found.jobs -= 1;
         }
         let now = self.clock.now();
-        for (chunk, equal) in outcome? {
+        for (chunk, found) in outcome? {
             let Some(content) = &mut self.content else { return Ok(()) };
             if content.swarm.have().contains(chunk) {
                 continue;
             }
-            if !equal {
+            // What it was compared with may have been revoked meanwhile.
+            if found.is_none() || found != content.proofs.digest(chunk) {
+                if let Some(replica) = content.replica() {
+                    replica.revoke(&[chunk]);
+                }
                 self.tell_swarm(Input::Released { chunk });
                 continue;
             }
@@ -149,7 +168,9 @@ impl Node {
             let snapshot = &mut content.snapshot;
             snapshot.chunks_done += 1;
             snapshot.bytes_done = Bytes(snapshot.bytes_done.0 + len);
-            snapshot.bytes_kept = Bytes(snapshot.bytes_kept.0 + len);
+            if !content.found.came.contains(chunk) {
+                snapshot.bytes_kept = Bytes(snapshot.bytes_kept.0 + len);
+            }
             self.tell_swarm(Input::Verified { source: LOCAL, chunk });
         }
         self.commit_if_due();

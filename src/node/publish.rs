@@ -175,16 +175,12 @@ impl Node {
         if batches.is_empty() {
             return Ok(());
         }
-        for batch in &batches {
-            content.proofs.insert_batch(batch).map_err(NodeError::Conflict)?;
-        }
         let closing = press.close();
+        self.take_own(&batches)?;
         self.spread(&batches);
         if let Some((all, root)) = closing {
+            self.take_own(&all)?;
             let Some(content) = &mut self.content else { return Ok(()) };
-            for batch in &all {
-                content.proofs.insert_batch(batch).map_err(NodeError::Conflict)?;
-            }
             content.proofs.insert_root(&root).map_err(NodeError::Conflict)?;
             tracing::info!(root = %root.root, "every chunk is hashed and signed");
             let message = Message::Root { content: OUR_INDEX, root };

@@ -6,12 +6,13 @@
 //!  Found  ──────────────────▲          ▲
 //!    └── differs: copied ───┘          │
 //!    └── every chunk confirmed ────────┘
+//!  Final  ── a revoked chunk differs: copied ──► Partial
 //! ```
 //!
 //! A file that lay under the final name before the run is `Found`: maybe right, maybe not, maybe of another length. It is
 //! never written to; what differs goes to a copy of it among the partial files, which replaces it when complete.
 //!
-//! Invariant: `Final` is never left, and its stamp is set before its place.
+//! Invariant: the bytes of a `Final` file are never written to, and its stamp is set before its place.
 //!
 //! Not here: which chunks are there (`progress`).
 
@@ -20,7 +21,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rustix::fs::{Advice, AtFlags, FileType, Mode, OFlags, fadvise, fstat, ftruncate, openat, renameat, unlinkat};
 
@@ -59,7 +60,7 @@ pub(super) struct Files {
     writable: bool,
     entries: Arc<Entries>,
     places: Vec<AtomicU8>,
-    stamps: Vec<OnceLock<Stamp>>,
+    stamps: Vec<Mutex<Option<Stamp>>>,
     open: OpenFiles,
     /// Held while a found file is copied, so that two chunks do not copy it twice.
     copying: Mutex<()>,
@@ -75,7 +76,7 @@ impl Files {
         stamps: Vec<Option<Stamp>>,
     ) -> Self {
         let places = places.into_iter().map(|place| AtomicU8::new(place as u8)).collect();
-        let stamps = stamps.into_iter().map(|stamp| stamp.map_or_else(OnceLock::new, OnceLock::from)).collect();
+        let stamps = stamps.into_iter().map(Mutex::new).collect();
         let (open, copying) = (OpenFiles::new(OPEN_FILES_MAX), Mutex::new(()));
         Self { root, partial, writable, entries, places, stamps, open, copying }
     }
@@ -107,10 +108,15 @@ impl Files {
 
     /// The file got its final name and looks like this.
     pub(super) fn became_final(&self, entry: usize, stamp: Stamp) {
-        self.stamps[entry].set(stamp).expect("a file becomes final once");
+        *self.stamp(entry) = Some(stamp);
         self.places[entry].store(Place::Final as u8, Ordering::Release);
         // A descriptor for writing would keep anybody from executing the file.
         self.open.close(key(entry, Place::Partial));
+    }
+
+    /// How the file looked when it became final, as long as it is.
+    fn stamp(&self, entry: usize) -> MutexGuard<'_, Option<Stamp>> {
+        self.stamps[entry].lock().expect("no thread panics while it holds a stamp")
     }
 
     /// Gives up a partial file whose bytes may not be on the disk.
@@ -162,9 +168,7 @@ impl Files {
             if same(&file).map_err(|e| StoreError::io("read", self.path_of(entry), e))? {
                 return Ok(None);
             }
-            if self.place(entry) == Place::Final {
-                return Err(StoreError::Altered { path: self.path_of(entry) });
-            }
+            // In a final file this is a chunk that was revoked, or somebody else altered it, which the copying finds.
             self.copy_to_partial(entry)?;
         }
         self.open_partial(entry).map(Some)
@@ -234,7 +238,7 @@ impl Files {
                 }
                 return Ok(file);
             }
-            // It moved on while it was being opened; places only move forward, so this ends.
+            // It moved on while it was being opened; it does so a few times in a run, so this ends.
         }
     }
 
@@ -253,17 +257,18 @@ impl Files {
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Err(altered()),
             Err(e) => return Err(StoreError::io("read", self.path_of(entry), e)),
         }
-        let Some(expected) = self.stamps[entry].get() else { return Ok(()) };
+        let Some(expected) = *self.stamp(entry) else { return Ok(()) };
         let stat = fstat(file).map_err(|e| StoreError::io("look at", self.path_of(entry), e))?;
         // The change time is left out: a backup's hard link or a chmod does not touch the bytes, and who serves need
         // not stop for it.
-        let same = Stamp { ctime: expected.ctime, ..Stamp::of(&stat) } == *expected;
+        let same = Stamp { ctime: expected.ctime, ..Stamp::of(&stat) } == expected;
         if same { Ok(()) } else { Err(altered()) }
     }
 
     fn copy_to_partial(&self, entry: usize) -> Result<(), StoreError> {
         let _one = self.copying.lock().expect("no thread panics while it copies");
-        if self.place(entry) != Place::Found {
+        let place = self.place(entry);
+        if !matches!(place, Place::Found | Place::Final) {
             return Ok(());
         }
         let source = self.open_final(entry)?;
@@ -286,8 +291,9 @@ impl Files {
         }
         // The name tells the next run that the copy is whole: confirmed chunks of the found file count in it.
         renameat(self.partial(), &copy_name, self.partial(), name(entry)).map_err(|e| refused(e.into()))?;
+        *self.stamp(entry) = None;
         self.places[entry].store(Place::Partial as u8, Ordering::Release);
-        self.open.close(key(entry, Place::Found));
+        self.open.close(key(entry, place));
         Ok(())
     }
 

@@ -5,8 +5,8 @@
 //! name. Writing in place would show readers half a file, and a rename per chunk would cost more than the data.
 //!
 //! Invariant: a chunk is in [`Replica::have`] only if its bytes were written (or found and confirmed), and a file is
-//! under its final name only if all of its chunks are and its bytes were synced. Files that lay there before stay as
-//! they are until then.
+//! under its final name only if all of its chunks are, or were until they were revoked, and its bytes were synced. Files
+//! that lay there before stay as they are until then.
 //!
 //! Not here: verifying. [`Replica::write_chunk`], [`Replica::write_zeros`] and [`Replica::confirm`] believe their caller.
 
@@ -16,6 +16,7 @@ mod files;
 mod finish;
 mod open;
 mod progress;
+mod revoke;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -99,6 +100,7 @@ impl Replica {
         if self.is_read_only() {
             return Err(StoreError::ReadOnly { path: self.path() });
         }
+        let _quiet = self.while_quiet(chunk);
         let Some(claim) = self.progress.claim(chunk) else { return Ok(()) };
         let start = self.layout.range(chunk).start;
         for span in spans(self.entries(), start, data.len()) {

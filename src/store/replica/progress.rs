@@ -37,6 +37,8 @@ struct Inner {
     missing: Vec<u32>,
     /// Chunks that a thread is writing.
     claimed: BTreeSet<ChunkId>,
+    /// Chunks that were here and were revoked.
+    revoked: BTreeSet<ChunkId>,
     /// Complete files that are not final yet.
     due: Vec<u32>,
     due_bytes: u64,
@@ -57,6 +59,7 @@ impl Progress {
             missing: Vec::with_capacity(entries.as_slice().len()),
             have,
             claimed: BTreeSet::new(),
+            revoked: BTreeSet::new(),
             due: Vec::new(),
             due_bytes: 0,
             due_since: None,
@@ -138,13 +141,28 @@ impl Progress {
             }
         }
         // Complete files that share a lost chunk wait for it too: they come again with it.
-        let inner = &mut *inner;
-        inner.due.retain(|i| inner.missing[*i as usize] == 0);
-        inner.due_bytes = inner.due.iter().map(|i| entries.as_slice()[*i as usize].size()).sum();
+        inner.withdraw_due(entries);
         // A file without bytes has no chunk that could bring it back.
         for entry in group.iter().map(|i| *i as usize).filter(|i| entries.as_slice()[*i].size() == 0) {
             inner.push_due(entry, 0);
         }
+    }
+
+    /// Counts these chunks as missing again, because what they must be has changed.
+    pub(super) fn revoke(&self, chunks: &[ChunkId], entries: &Entries) {
+        let inner = &mut *self.lock();
+        for chunk in chunks {
+            if inner.have.remove(*chunk) {
+                inner.revoked.insert(*chunk);
+                for_files(entries, inner.have.layout(), *chunk, |file| inner.missing[file] += 1);
+            }
+        }
+        inner.withdraw_due(entries);
+    }
+
+    /// Whether the chunk was revoked before.
+    pub(super) fn was_revoked(&self, chunk: ChunkId) -> bool {
+        self.lock().revoked.contains(&chunk)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -153,6 +171,13 @@ impl Progress {
 }
 
 impl Inner {
+    /// Files that miss a chunk again are due no more.
+    fn withdraw_due(&mut self, entries: &Entries) {
+        let missing = &self.missing;
+        self.due.retain(|i| missing[*i as usize] == 0);
+        self.due_bytes = self.due.iter().map(|i| entries.as_slice()[*i as usize].size()).sum();
+    }
+
     fn push_due(&mut self, entry: usize, size: u64) {
         self.due.push(u32::try_from(entry).expect("fewer entries than 2^32"));
         self.due_bytes += size;

@@ -14,6 +14,7 @@ mod confinement;
 mod disk_full;
 mod occupied;
 mod resume;
+mod revoked;
 mod zeros;
 
 /// Small, so that a small tree has many chunks, and files share them.

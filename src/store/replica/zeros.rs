@@ -29,6 +29,7 @@ impl Replica {
             return Err(StoreError::ReadOnly { path: self.path() });
         }
         for group in chunks.chunks(TOGETHER) {
+            let _quiet = group.iter().find_map(|chunk| self.while_quiet(*chunk));
             // Claimed in ascending order by everybody who claims more than one, so that nobody waits in a circle.
             let claims: Vec<_> =
                 group.iter().filter_map(|chunk| Some((*chunk, self.progress.claim(*chunk)?))).collect();
