@@ -233,10 +233,10 @@ impl Node {
         let Some(replica) = self.content.as_ref().and_then(super::content::Content::replica) else { return };
         let (replica, events, pool) = (Arc::clone(replica), self.events.clone(), self.pool.clone());
         self.events.spawn(async move {
-            let Hashed { source, chunk, data, permit, .. } = hashed;
+            let Hashed { source, chunk, data, digest, permit, .. } = hashed;
             let outcome = pool.run(move || replica.write_chunk(chunk, &data)).await;
             drop(permit);
-            events.send(Event::Written { source, chunk, outcome });
+            events.send(Event::Written { source, chunk, digest, outcome });
         });
     }
 
@@ -245,9 +245,15 @@ impl Node {
         &mut self,
         source: SourceId,
         chunk: ChunkId,
+        digest: Digest,
         outcome: Result<(), StoreError>,
     ) -> Result<(), NodeError> {
         outcome?;
+        if self.content.as_ref().is_some_and(|content| content.proofs.check(chunk, &digest) != Check::Proven) {
+            // Who vouched for it lost its say while it was being written.
+            self.give_up(chunk);
+            return Ok(());
+        }
         self.last_progress = self.clock.now();
         if let Some(content) = &mut self.content
             && !content.swarm.have().contains(chunk)

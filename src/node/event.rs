@@ -52,15 +52,15 @@ pub(super) enum Event {
     /// A chunk could not be read from the local source.
     LocalFailed(StoreError),
     /// A verified chunk was written, or could not be.
-    Written { source: SourceId, chunk: ChunkId, outcome: Result<(), StoreError> },
+    Written { source: SourceId, chunk: ChunkId, digest: Digest, outcome: Result<(), StoreError> },
     /// An upload's last byte was handed to the transport; its digest when it was hashed on the way.
     UploadWritten { request: RequestId, chunk: ChunkId, digest: Option<Digest> },
     /// An upload of so many bytes is acknowledged, or ended otherwise.
     UploadEnded { source: SourceId, request: RequestId, chunk: ChunkId, outcome: Result<u64, UploadError> },
     /// The background hashed these chunks.
     Background(Result<Vec<(ChunkId, Digest)>, StoreError>),
-    /// Chunks that lay in the destination were read; whether each matches its signed digest.
-    Proved(Result<Vec<(ChunkId, bool)>, StoreError>),
+    /// Chunks that lay in the destination were read; for each the signed digest that it matches, if it does.
+    Proved(Result<Vec<(ChunkId, Option<Digest>)>, StoreError>),
     /// These chunks were made zeros, or could not be.
     Zeroed { chunks: Vec<ChunkId>, outcome: Result<(), StoreError> },
     /// A chunk of ours that somebody found bad was read again.

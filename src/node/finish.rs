@@ -68,7 +68,8 @@ impl Node {
             // Whoever finished stood for a commit that never ends.
             self.committing = false;
         } else {
-            self.finish_is_void = self.finishing && self.committing;
+            // Several may be lost while one end is under way.
+            self.finish_is_void |= self.finishing && self.committing;
         }
         self.finishing = false;
         self.finished = false;
@@ -76,7 +77,7 @@ impl Node {
 
     /// Everything is final and durable.
     pub(super) fn on_finished(&mut self, outcome: Result<(), StoreError>) -> Result<(), NodeError> {
-        if std::mem::take(&mut self.finish_is_void) {
+        if std::mem::take(&mut self.finish_is_void) || self.is_giving_up() {
             return self.on_committed(outcome.or_else(|error| match error {
                 StoreError::Incomplete { .. } => Ok(()),
                 error => Err(error),
@@ -120,7 +121,7 @@ impl Node {
     /// Everything was read back.
     pub(super) fn on_read_back(&mut self, outcome: Result<Option<ChunkId>, StoreError>) -> Result<(), NodeError> {
         self.verifying = false;
-        if std::mem::take(&mut self.finish_is_void) {
+        if std::mem::take(&mut self.finish_is_void) || self.is_giving_up() {
             return self.on_committed(outcome.map(drop));
         }
         match (outcome?, &self.content) {

@@ -137,17 +137,7 @@ impl Node {
     /// What a statement about digests changed.
     fn on_proof(&mut self, source: SourceId, outcome: Result<Update, ProofError>) -> Result<(), NodeError> {
         match outcome {
-            Ok(update) => {
-                for key in &update.dropped {
-                    tracing::warn!(%key, "two publishers disagree about a chunk; the later one no longer counts");
-                }
-                if !update.dropped.is_empty() {
-                    self.on_keys_dropped(&update.dropped)?;
-                }
-                // What was counted on the word of a publisher that no longer counts must be fetched again.
-                update.revoked.into_iter().for_each(|chunk| self.give_up(chunk));
-                Ok(())
-            }
+            Ok(update) => self.on_update(update),
             Err(error) if error.is_fatal() => Err(NodeError::Conflict(error)),
             Err(error @ (ProofError::UnknownKey(_) | ProofError::DroppedKey(_))) => {
                 tracing::debug!(%error, "a digest batch is left aside");
@@ -158,6 +148,23 @@ impl Node {
                 Ok(())
             }
         }
+    }
+
+    /// What a statement that holds changed, whoever made it.
+    pub(super) fn on_update(&mut self, update: Update) -> Result<(), NodeError> {
+        for key in &update.dropped {
+            tracing::warn!(%key, "two publishers disagree about a chunk; the later one no longer counts");
+        }
+        if !update.dropped.is_empty() {
+            self.on_keys_dropped(&update.dropped)?;
+        }
+        // What was counted on the word of a publisher that no longer counts must be fetched again.
+        for chunk in update.revoked {
+            if self.content.as_ref().is_some_and(|content| content.swarm.have().contains(chunk)) {
+                self.give_up(chunk);
+            }
+        }
+        Ok(())
     }
 
     /// Publishers lost their say: what their batches proved to neighbours must be shown to them anew, and if we are one of these

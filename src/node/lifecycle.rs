@@ -38,6 +38,7 @@ impl Node {
         self.review_unproven()?;
         self.review_found();
         self.review_assemblies();
+        self.review_lost();
         if self.content.is_none() {
             return self.review_seek(now).map(|()| false);
         }

@@ -316,7 +316,7 @@ impl Node {
             Event::Refused { source, asked, error } => self.on_refused(source, asked, &error),
             Event::Hashed(hashed) => self.on_hashed(hashed)?,
             Event::LocalFailed(error) => return Err(error.into()),
-            Event::Written { source, chunk, outcome } => self.on_written(source, chunk, outcome)?,
+            Event::Written { source, chunk, digest, outcome } => self.on_written(source, chunk, digest, outcome)?,
             Event::UploadWritten { request, chunk, digest } => self.on_upload_written(request, chunk, digest)?,
             Event::UploadEnded { source, request, chunk, outcome } => {
                 self.on_upload_ended(source, request, chunk, outcome)?;

@@ -236,15 +236,19 @@ pub(super) fn make_ready(
             replica.add_endorsement(&bytes)?;
         }
     }
+    let mut doubtful = Vec::new();
     for batch in batches.iter().filter_map(|bytes| SignedBatch::parse(bytes).ok()) {
         // What does not hold is of no use, and what is missing is asked for again.
-        let _ = proofs.insert_batch(&batch);
+        doubtful.extend(proofs.insert_batch(&batch).map(|update| update.revoked).unwrap_or_default());
     }
     let (mut have, mut found) = (begun.have, begun.unproven);
-    // A chunk whose proof is lost cannot be shown to others until it is proved again.
-    for chunk in have.clone().iter().filter(|chunk| !proofs.known().contains(*chunk)) {
-        have.remove(chunk);
-        found.insert(chunk);
+    // A chunk whose proof is lost cannot be shown to others until it is proved again, and one that a dropped publisher vouched for may
+    // have been given up too late.
+    doubtful.extend(have.iter().filter(|chunk| !proofs.known().contains(*chunk)));
+    for chunk in doubtful {
+        if have.remove(chunk) {
+            found.insert(chunk);
+        }
     }
     let zeros = Zeros::new(manifest.digest_kind(), manifest.layout());
     Ok(Ready { manifest, proofs, replica, have, found, zeros })

@@ -19,6 +19,7 @@ use super::event::Event;
 use super::publish::hash_range;
 use crate::bitfield::Bitfield;
 use crate::chunk::ChunkId;
+use crate::manifest::{Check, Digest};
 use crate::store::StoreError;
 use crate::swarm::Input;
 use crate::units::{Bytes, Time};
@@ -117,8 +118,8 @@ impl Node {
                         // What cannot be read is not there.
                         let read = |offset, buffer: &mut [u8]| replica.read_at(offset, buffer);
                         let found = hash_range(kind, read, layout.range(chunk)).ok();
-                        let equal = found.is_some() && found == digest;
-                        if equal {
+                        let equal = found.filter(|found| Some(*found) == digest);
+                        if equal.is_some() {
                             replica.confirm(chunk)?;
                         } else if replica.have().contains(chunk) {
                             // It counted before its proof was lost; what is there could not be written over.
@@ -134,7 +135,10 @@ impl Node {
     }
 
     /// Chunks of the destination were read: each counts, or is fetched now.
-    pub(super) fn on_proved(&mut self, outcome: Result<Vec<(ChunkId, bool)>, StoreError>) -> Result<(), NodeError> {
+    pub(super) fn on_proved(
+        &mut self,
+        outcome: Result<Vec<(ChunkId, Option<Digest>)>, StoreError>,
+    ) -> Result<(), NodeError> {
         if let Some(content) = &mut self.content {
             content.found.jobs -= 1;
         }
@@ -144,8 +148,13 @@ impl Node {
             if content.swarm.have().contains(chunk) {
                 continue;
             }
-            if !equal {
+            let Some(digest) = equal else {
                 self.tell_swarm(Input::Released { chunk });
+                continue;
+            };
+            if content.proofs.check(chunk, &digest) != Check::Proven {
+                // Who vouched for it lost its say while it was being read.
+                self.give_up(chunk);
                 continue;
             }
             self.last_progress = now;
@@ -181,8 +190,14 @@ impl Node {
         if !released.is_empty() {
             tracing::warn!(chunks = released.len(), "digests stay out; what may lie here already is fetched");
         }
+        let counted = content.replica().map(|replica| replica.have());
         for chunk in released {
-            self.tell_swarm(Input::Released { chunk });
+            if counted.as_ref().is_some_and(|have| have.contains(chunk)) {
+                // It counted before its proof was lost; what is there could not be written over.
+                self.give_up(chunk);
+            } else {
+                self.tell_swarm(Input::Released { chunk });
+            }
         }
     }
 }

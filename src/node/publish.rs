@@ -172,15 +172,11 @@ impl Node {
         if batches.is_empty() && closing.is_none() {
             return Ok(());
         }
-        for batch in &batches {
-            content.proofs.insert_batch(batch).map_err(NodeError::Conflict)?;
-        }
+        self.take_own(&batches)?;
         self.spread(&batches);
         if let Some((all, root)) = closing {
+            self.take_own(&all)?;
             let Some(content) = &mut self.content else { return Ok(()) };
-            for batch in &all {
-                content.proofs.insert_batch(batch).map_err(NodeError::Conflict)?;
-            }
             content.proofs.insert_root(&root).map_err(NodeError::Conflict)?;
             tracing::info!(root = %root.root, "every chunk is hashed and signed");
             let message = Message::Root { content: OUR_INDEX, root };
@@ -191,6 +187,16 @@ impl Node {
         self.keep_proofs()?;
         self.review_root()?;
         self.review_unproven()
+    }
+
+    /// Takes batches that we signed: what they drop may be ourselves.
+    fn take_own(&mut self, batches: &[SignedBatch]) -> Result<(), NodeError> {
+        for batch in batches {
+            let Some(content) = &mut self.content else { return Ok(()) };
+            let update = content.proofs.insert_batch(batch).map_err(NodeError::Conflict)?;
+            self.on_update(update)?;
+        }
+        Ok(())
     }
 
     /// Writes our own proofs into the journal of the destination, if there is one.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Node;
-use super::content::{Content, OUR_INDEX, Tree};
+use super::content::{OUR_INDEX, Tree};
 use super::error::NodeError;
 use super::event::Event;
 use super::publish::hash_range;
@@ -35,6 +35,10 @@ pub(super) struct Recheck {
     /// When chunks were looked at.
     looked: BTreeMap<ChunkId, Time>,
     reading: bool,
+    /// Chunks that are being given up.
+    giving_up: u32,
+    /// Whether the neighbours believe that something is here which is not.
+    overstated: bool,
 }
 
 impl Recheck {
@@ -122,10 +126,10 @@ impl Node {
 
     /// Gives up a chunk that was counted on the word of a publisher that counts no more: whatever lies there must not stay there.
     pub(super) fn give_up(&mut self, chunk: ChunkId) {
-        let Some(content) = self.content.as_ref().filter(|content| content.swarm.have().contains(chunk)) else {
-            return;
-        };
-        let Some(replica) = content.replica().map(Arc::clone) else { return self.tell_swarm(Input::Lost { chunk }) };
+        // A publisher's own source is the measure of what it serves, whatever others said of it before.
+        let Some(content) = &mut self.content else { return };
+        let Some(replica) = content.replica().map(Arc::clone) else { return };
+        content.recheck.giving_up += 1;
         let (events, pool) = (self.events.clone(), self.pool.clone());
         self.events.spawn(async move {
             let outcome = pool.run(move || replica.forget(chunk)).await;
@@ -136,8 +140,32 @@ impl Node {
     /// A chunk that counts no more was given up.
     pub(super) fn on_given_up(&mut self, chunk: ChunkId, outcome: Result<(), StoreError>) -> Result<(), NodeError> {
         outcome?;
-        self.lose(chunk);
+        let Some(content) = &mut self.content else { return Ok(()) };
+        content.recheck.giving_up -= 1;
+        if content.swarm.have().contains(chunk) {
+            self.lose(chunk);
+        } else {
+            // It was given up before it counted, and its senders are not to blame.
+            self.tell_swarm(Input::Released { chunk });
+            self.tell_swarm(Input::Mixed { chunk });
+        }
         Ok(())
+    }
+
+    /// Whether a chunk is being given up: nothing is over as long as one is.
+    pub(super) fn is_giving_up(&self) -> bool {
+        self.content.as_ref().is_some_and(|content| content.recheck.giving_up > 0)
+    }
+
+    /// Tells the neighbours what is here still, once for all that was lost since the last time: many chunks may be lost together, and
+    /// whoever says more than is needed is cut off.
+    pub(super) fn review_lost(&mut self) {
+        let Some(content) = self.content.as_mut().filter(|content| content.recheck.overstated) else { return };
+        content.recheck.overstated = false;
+        let held = Message::Bitfield { content: OUR_INDEX, form: Form::of(content.swarm.have()) };
+        for link in self.links.joined_mut() {
+            link.tell(&held);
+        }
     }
 
     /// A chunk of ours was looked at.
@@ -169,14 +197,10 @@ impl Node {
         let snapshot = &mut content.snapshot;
         snapshot.chunks_done -= 1;
         snapshot.bytes_done = Bytes(snapshot.bytes_done.0 - len);
+        content.recheck.overstated = true;
         self.last_progress = self.clock.now();
         self.unfinish();
         self.tell_swarm(Input::Lost { chunk });
-        let Some(have) = self.content.as_ref().map(|content: &Content| content.swarm.have()) else { return };
-        let held = Message::Bitfield { content: OUR_INDEX, form: Form::of(have) };
-        for link in self.links.joined_mut() {
-            link.tell(&held);
-        }
     }
 }
 

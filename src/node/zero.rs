@@ -22,7 +22,7 @@ use super::event::Event;
 use super::upload::{Upload, UploadError};
 use crate::bitfield::Bitfield;
 use crate::chunk::{ChunkId, Layout};
-use crate::manifest::{Digest, DigestKind};
+use crate::manifest::{Check, Digest, DigestKind};
 use crate::net::frames;
 use crate::store::{Published, StoreError};
 use crate::swarm::Input;
@@ -124,6 +124,11 @@ impl Node {
         self.last_progress = self.clock.now();
         for chunk in chunks {
             let Some(content) = &mut self.content else { return Ok(()) };
+            if content.proofs.check(chunk, &content.zeros.digest(chunk)) != Check::Proven {
+                // Who vouched for it lost its say meanwhile.
+                self.give_up(chunk);
+                continue;
+            }
             if !content.swarm.have().contains(chunk) {
                 let len = content.manifest.layout().len(chunk);
                 let snapshot = &mut content.snapshot;

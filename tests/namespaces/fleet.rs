@@ -100,6 +100,13 @@ impl Sent {
         self.copies.iter().sum()
     }
 
+    /// Shows the figures, for whoever runs this with `--nocapture`.
+    // What a measurement is for; nothing else of a test is printed.
+    #[allow(clippy::print_stdout)]
+    fn tell(&self, what: &str) {
+        println!("{what}: publishers sent {:.3?} copies, a peer received {:.3}", self.copies, self.received());
+    }
+
     /// The most that any peer received, in copies.
     fn received(&self) -> f64 {
         let most = self.ends.iter().map(|end| end.total("received")).max().unwrap();
@@ -114,7 +121,7 @@ fn two_publishers_share_out_what_they_send() {
     let _publishers = [fleet.publish(0), fleet.publish(1)];
     fleet.pull();
     let sent = fleet.ends();
-    println!("copies sent: {:?}", sent.copies);
+    sent.tell("both stayed");
     assert!(sent.copies() <= 1.25, "{:?}", sent.copies);
     let share = sent.copies[0] / sent.copies();
     assert!((0.35..=0.65).contains(&share), "{:?}", sent.copies);
@@ -129,7 +136,7 @@ fn a_publisher_that_dies_half_way_leaves_its_share_to_the_other() {
     let held = fleet.until_held(0.5);
     dies.kill();
     let sent = fleet.ends();
-    println!("killed when they held {held:.2}; copies sent: {:?}", sent.copies);
+    sent.tell(&format!("killed when they held {held:.2}"));
     assert!(sent.copies() <= 1.1, "{:?}", sent.copies);
 }
 
@@ -142,7 +149,7 @@ fn a_late_publisher_sends_only_what_is_missing() {
     let held = fleet.until_held(0.5);
     let _late = fleet.publish(1);
     let sent = fleet.ends();
-    println!("joined when they held {held:.2}; copies sent: {:?}", sent.copies);
+    sent.tell(&format!("joined when they held {held:.2}"));
     assert!(sent.copies[1] > 0.0, "the late publisher gave nothing");
     assert!(sent.copies[1] <= (1.0 - held) + 0.1, "{:?} when {held} was there", sent.copies);
     assert!(sent.copies() <= 1.15, "{:?}", sent.copies);
@@ -159,7 +166,7 @@ fn a_publisher_that_is_restarted_goes_on_where_its_swarm_is() {
     // Another process, another dataset key, the same tree.
     let _again = fleet.publish(0);
     let sent = fleet.ends();
-    println!("killed when they held {held:.2}; copies sent: {:?}; received {}", sent.copies, sent.received());
+    sent.tell(&format!("restarted when they held {held:.2}"));
     assert!(sent.copies() <= 1.15, "{:?}", sent.copies);
     assert!(sent.received() <= 1.02, "{} copies came to one peer", sent.received());
 }
