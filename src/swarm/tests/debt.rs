@@ -1,4 +1,4 @@
-//! What a publisher gives to neighbours that do not pass on what they got.
+//! What a publisher gives to neighbours that do not pass on what they got, and is not asked for when others do.
 
 use super::*;
 
@@ -86,4 +86,14 @@ fn a_neighbour_in_debt_is_not_overtaken_for_ever() {
         stage.sent(request - 2, Outcome::Delivered);
     }
     assert_eq!(overtakes, Config::default().overtakes_max);
+}
+
+#[test]
+fn a_publisher_is_not_asked_for_what_two_peers_hold_until_one_of_them_is_lost() {
+    let mut stage = Stage::leecher_among(&[&[0, 1, 2], &[0, 1, 2]]);
+    assert_eq!(stage.fetches().len(), 2);
+    stage.join_as(9, Profile { publisher: true, ..Profile::default() }, &[0, 1, 2]);
+    assert_eq!(stage.fetches(), []);
+    stage.tell(Input::Left { source: SourceId(0) });
+    assert!(stage.fetches().iter().any(|(id, _)| *id == 9));
 }
