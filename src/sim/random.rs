@@ -51,7 +51,8 @@ impl Scenario {
         scenario.round_trip = Duration::from_micros(rng.u64(10..50_000));
         scenario.detection = Duration::from_millis(rng.u64(10..10_000));
         scenario.degree = rng.usize(4..12);
-        scenario.limit = Duration::from_secs(3600);
+        // The thinnest downlinks need most of an hour for the largest content, and more when much comes in vain.
+        scenario.limit = Duration::from_secs(10 * 3600);
         scenario.check = true;
         scenario
     }

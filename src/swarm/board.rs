@@ -30,8 +30,9 @@ pub(super) struct Board {
     claims: Vec<u16>,
     verifying: Vec<u16>,
     copies: Vec<u16>,
-    /// Chunks that several sources got wrong together: from now on each is fetched from one source at a time.
-    alone: Bitfield,
+    /// Chunks that several sources got wrong together: from now on each is fetched from one source at a time. Each with the number of
+    /// such requests that were given up.
+    alone: BTreeMap<ChunkId, u32>,
     sources: BTreeMap<SourceId, Source>,
 }
 
@@ -47,7 +48,7 @@ impl Board {
             claims: vec![0; count],
             verifying: vec![0; count],
             copies: vec![0; count],
-            alone: Bitfield::none(layout),
+            alone: BTreeMap::new(),
             sources: BTreeMap::new(),
         }
     }
@@ -70,12 +71,24 @@ impl Board {
 
     /// Whether `chunk` is fetched from one source at a time.
     pub(super) fn is_alone(&self, chunk: ChunkId) -> bool {
-        self.alone.contains(chunk)
+        self.alone.contains_key(&chunk)
     }
 
     /// Records that `chunk` is to be fetched from one source at a time, until we hold it.
     pub(super) fn set_alone(&mut self, chunk: ChunkId) {
-        self.alone.insert(chunk);
+        self.alone.entry(chunk).or_default();
+    }
+
+    /// How often a request for `chunk` alone was given up.
+    pub(super) fn given_up_alone(&self, chunk: ChunkId) -> u32 {
+        self.alone.get(&chunk).copied().unwrap_or(0)
+    }
+
+    /// Records that a request for `chunk` alone was given up.
+    pub(super) fn give_up_alone(&mut self, chunk: ChunkId) {
+        if let Some(times) = self.alone.get_mut(&chunk) {
+            *times += 1;
+        }
     }
 
     pub(super) fn is_verifying(&self, chunk: ChunkId) -> bool {
@@ -219,7 +232,7 @@ impl Board {
             return false;
         }
         self.withheld.remove(chunk);
-        self.alone.remove(chunk);
+        self.alone.remove(&chunk);
         self.sources.values_mut().for_each(|s| s.gain += u32::from(!s.known.contains(chunk)));
         self.refresh(chunk);
         true
@@ -294,7 +307,7 @@ impl Board {
         }
         assert!(self.claims.iter().all(|claims| *claims <= SOURCES_PER_CHUNK), "few requests claim one chunk");
         assert!(self.withheld.iter().all(|chunk| !self.have.contains(chunk)), "what is held is not withheld");
-        assert!(self.alone.iter().all(|c| self.claims(c) <= 1), "what is fetched alone has one claim");
+        assert!(self.alone.keys().all(|c| self.claims(*c) <= 1), "what is fetched alone has one claim");
         assert_eq!(claims, self.claims, "claims are those of the requests");
         assert_eq!(copies, self.copies, "copies are those of the neighbours");
         assert!(

@@ -14,6 +14,7 @@
 
 use crate::chunk::{ChunkId, Layout};
 use crate::swarm::board::Board;
+use crate::swarm::debt::Debts;
 use crate::swarm::event::SourceId;
 use crate::units::Rng;
 
@@ -30,13 +31,19 @@ pub(super) struct FirstPass {
     /// Number of publishers, and our place among them.
     share: (u32, u32),
     sent_to: Vec<Option<SourceId>>,
+    debts: Debts,
 }
 
 impl FirstPass {
     pub(super) fn new(layout: Layout, board: &Board) -> Self {
         let count = layout.count() as usize;
-        let mut pass =
-            Self { own: Pool::new(count), rest: Pool::new(count), share: (1, 0), sent_to: vec![None; count] };
+        let mut pass = Self {
+            own: Pool::new(count),
+            rest: Pool::new(count),
+            share: (1, 0),
+            sent_to: vec![None; count],
+            debts: Debts::new(count),
+        };
         pass.refresh_all(board);
         pass
     }
@@ -115,6 +122,11 @@ impl FirstPass {
             let pool = self.pool(chunk);
             if due { pool.insert(chunk) } else { pool.remove(chunk) }
         }
+        self.debts.refresh(board, chunk, self.sent_to[chunk.as_usize()]);
+    }
+
+    pub(super) const fn debts(&self) -> &Debts {
+        &self.debts
     }
 
     pub(super) fn refresh_all(&mut self, board: &Board) {
@@ -131,6 +143,7 @@ impl FirstPass {
                 "unserved is what the definition says: {chunk:?}"
             );
         }
+        self.debts.check_invariants(board, &self.sent_to);
         self.own.check_invariants();
         self.rest.check_invariants();
         let (count, index) = self.share;

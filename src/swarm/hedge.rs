@@ -19,22 +19,30 @@ use crate::units::Time;
 /// Rate in bytes per second below which a request looks lost while nothing has been measured: 1 MiB/s, a slow office line.
 const SLOWEST_EXPECTED: u64 = 1 << 20;
 
-/// Doublings of the patience with a source that is to bring a chunk alone (6: half a minute at least, the time after which the
-/// owner of the swarm gives up on an answer that stands still).
-const ALONE_CHANGES_MAX: u32 = 6;
+/// Times that the patience with a chunk doubles: 64 times half a second are enough for 16 MiB, the largest automatic chunk, at 4 Mbit/s.
+const DOUBLINGS: u32 = 6;
 
 impl Swarm {
     /// When the next request will be too old to keep its claim.
     pub(super) fn next_hedge(&self) -> Option<Time> {
         let sources = self.board.sources().values();
-        sources.flat_map(|s| s.fetching.iter().filter(|f| f.claims).map(|f| self.too_old_at(s, f))).min()
+        let claims = sources.flat_map(|s| s.fetching.iter().filter(|f| f.claims).map(move |f| (s, f)));
+        claims.map(|(s, f)| f.progress + self.patience_with(s, f)).min()
+    }
+
+    /// The time without progress after which a request is too old. A chunk that is fetched from one source at a time is begun anew
+    /// with each request, so there the time doubles with every request that was given up: any link that is not dead brings it at last.
+    fn patience_with(&self, source: &Source, fetching: &Fetching) -> Duration {
+        let doublings = self.board.given_up_alone(fetching.chunk).min(DOUBLINGS);
+        self.patience(source.fetch_time) * (1 << doublings)
     }
 
     /// Takes the claims of requests that are too old, so that their chunks are asked elsewhere as well.
     pub(super) fn give_up_claims(&mut self, now: Time) {
+        let is_old = |s: &Source, f: &Fetching| f.progress + self.patience_with(s, f) <= now;
         let stuck: Vec<(SourceId, ChunkId, bool)> = (self.board.sources().iter())
             .flat_map(|(id, s)| {
-                let old = s.fetching.iter().filter(|f| f.claims && self.too_old_at(s, f) <= now);
+                let old = s.fetching.iter().filter(|f| f.claims && is_old(s, f));
                 old.map(|f| (*id, f.asked, f.arriving))
             })
             .collect();
@@ -46,20 +54,11 @@ impl Swarm {
         }
     }
 
-    /// When a request is old beyond what its source usually needs.
-    ///
-    /// A chunk that is fetched from one source at a time starts anew with every change of the source, so each change doubles the
-    /// patience with the next one; where every link is slower than expected, it would never come otherwise.
-    fn too_old_at(&self, source: &Source, request: &Fetching) -> Time {
-        let changes = if self.board.is_alone(request.chunk) { self.alone_changes.min(ALONE_CHANGES_MAX) } else { 0 };
-        request.progress + self.patience(source.fetch_time) * (1 << changes)
-    }
-
     /// Takes the claim of a request. One that may have no second beside it is cancelled instead.
     pub(super) fn give_up(&mut self, id: SourceId, asked: ChunkId) {
         let Some(chunk) = self.board.source_mut(id).and_then(|s| s.fetching(asked)).map(|f| f.chunk) else { return };
         if self.board.is_alone(chunk) {
-            self.alone_changes += 1;
+            self.board.give_up_alone(chunk);
             self.cancel(id, asked);
         } else {
             self.board.set_claim(id, asked, chunk, false);

@@ -7,12 +7,13 @@
 //! Invariant: what `event` promises about every request; [`Swarm::check_invariants`] states the rest.
 //!
 //! Not here: any rule. This file wires the parts: what is known (`board`, `source`), what we ask (`requester`, `picker`, `window`,
-//! `hedge`, `silence`, `endgame`), what we give (`uploader`, `firstpass`), what we tell (`announce`), whom we stop believing (`blame`).
+//! `hedge`, `silence`, `endgame`), what we give (`uploader`, `firstpass`, `debt`), what we tell (`announce`), whom we stop believing (`blame`).
 
 mod announce;
 mod blame;
 mod board;
 mod config;
+mod debt;
 mod endgame;
 mod event;
 mod firstpass;
@@ -60,8 +61,6 @@ pub struct Swarm {
     tally: Tally,
     /// Smoothed time from a request to its last byte, over all sources.
     fetch_time: Option<Duration>,
-    /// Sources that were given up while they were to bring a chunk alone.
-    alone_changes: u32,
     /// Whether `Complete` was said, and still holds.
     complete: bool,
     outputs: VecDeque<Output>,
@@ -83,7 +82,6 @@ impl Swarm {
             uploader: Uploader::default(),
             tally: Tally::default(),
             fetch_time: None,
-            alone_changes: 0,
             complete: false,
             outputs: VecDeque::new(),
             rng: Rng::with_seed(seed),
@@ -235,6 +233,7 @@ impl Swarm {
     pub fn check_invariants(&self) {
         self.board.check_invariants();
         self.uploader.check_invariants(&self.board, &self.config);
+        self.check_turns();
         if let Some(pass) = &self.first_pass {
             pass.check_invariants(&self.board);
         }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod blame;
+mod debt;
 mod random;
 mod serving;
 mod silence;

@@ -4,7 +4,8 @@
 //! kinder and cost nine to twelve points of the makespan when machines differ (simulated). An answer is not interrupted, as half a
 //! chunk is of no use to anybody.
 //!
-//! Invariant: every request waits in `queue` or is in `active`, never both; with turns free and requests waiting, one is served.
+//! Invariant: every request waits in `queue` or is in `active`, never both; with turns free and requests waiting, one is served, unless
+//! only neighbours in `debt` wait and the uplink is busy.
 //!
 //! Not here: bytes and their pacing.
 
@@ -107,7 +108,6 @@ impl Uploader {
     pub(super) fn check_invariants(&self, board: &Board, config: &Config) {
         assert_eq!(self.turns, self.active.values().filter(|u| u.has_turn).count(), "turns are counted");
         assert!(self.turns <= config.uploads_at_once, "no more uploads than turns");
-        assert!(self.queue.is_empty() || self.turns == config.uploads_at_once, "nobody waits while a turn is free");
         assert!(self.queue.iter().all(|w| !self.active.contains_key(&w.request)), "a request waits or is served");
         for (id, source) in board.sources() {
             let waiting = self.queue.iter().filter(|w| w.source == *id).count();
@@ -171,7 +171,7 @@ impl Swarm {
     /// Answers requests while there are turns.
     pub(super) fn serve(&mut self, now: Time) {
         while self.uploader.turns < self.config.uploads_at_once && !self.uploader.queue.is_empty() {
-            let waiting = self.next_to_serve();
+            let Some(waiting) = self.next_to_serve() else { break };
             if !self.board.have().contains(waiting.chunk) {
                 self.reject(waiting.request); // lost while it waited
                 continue;
@@ -192,27 +192,31 @@ impl Swarm {
         }
     }
 
-    /// Takes the request to be answered now out of the queue.
-    fn next_to_serve(&mut self) -> Waiting {
+    /// Takes the request to be answered now out of the queue, unless those who wait are in debt and the uplink is busy.
+    fn next_to_serve(&mut self) -> Option<Waiting> {
         let mut chosen = 0;
         if self.uploader.queue[0].overtaken < self.config.overtakes_max {
-            let slow = self.slow_from();
+            let (slow, limit) = (self.slow_from(), self.debt_limit());
             let rank = |waiting: &Waiting| {
                 let source = self.board.source(waiting.source).expect("requests leave with their source");
                 let quick = slow.is_none_or(|slow| source.upload_time.is_none_or(|time| time <= slow));
-                (source.silent.is_none(), quick, source.gain)
+                (source.silent.is_none(), !self.is_in_debt(waiting.source, limit), quick, source.gain)
             };
             for index in 1..self.uploader.queue.len() {
                 if rank(&self.uploader.queue[index]) > rank(&self.uploader.queue[chosen]) {
                     chosen = index;
                 }
             }
+            let in_debt = self.is_in_debt(self.uploader.queue[chosen].source, limit);
+            if Self::is_put_off(in_debt, self.uploader.turns) {
+                return None;
+            }
         }
         if chosen > 0 {
             self.uploader.queue[0].overtaken += 1;
         }
         let chosen = self.same_but_unserved(chosen);
-        self.take_waiting(chosen)
+        Some(self.take_waiting(chosen))
     }
 
     /// A request of the same neighbour that names an unserved chunk, if the chosen one does not: its turn is that neighbour's, and
@@ -260,6 +264,17 @@ impl Swarm {
     fn reject(&mut self, request: RequestId) {
         self.tally.rejected += 1;
         self.outputs.push_back(Output::Reject { request });
+    }
+
+    /// Checks that nobody waits without a reason while a turn is free.
+    pub(super) fn check_turns(&self) {
+        let (turns, limit) = (self.uploader.turns, self.debt_limit());
+        let waits = |waiting: &Waiting| {
+            let silent = self.board.source(waiting.source).is_some_and(|s| s.silent.is_some());
+            silent || Self::is_put_off(self.is_in_debt(waiting.source, limit), turns)
+        };
+        let full = turns == self.config.uploads_at_once;
+        assert!(full || self.uploader.queue.iter().all(waits), "nobody waits while a turn is free");
     }
 
     /// When the oldest upload will have had its turn for too long, if anybody waits for it.

@@ -82,3 +82,20 @@ fn what_several_brought_wrongly_together_is_fetched_from_one_at_a_time() {
     stage.tell(Input::Corrupt { source: SourceId(2), chunk: chunk(0) });
     assert!(stage.said().contains(&Output::Blame { source: SourceId(2), chunk: chunk(0) }));
 }
+
+#[test]
+fn each_attempt_at_a_chunk_that_is_fetched_alone_is_given_twice_the_time_of_the_one_before() {
+    let mut stage = Stage::new(set(1..COUNT), Config::default());
+    stage.join(0, &[0]);
+    stage.fetched(0, 0);
+    stage.tell(Input::Mixed { chunk: chunk(0) });
+    for doublings in 0..5 {
+        stage.arriving(0, 0, 0);
+        stage.said();
+        stage.pass(Config::default().hedge_after * (1 << doublings) - MOMENT);
+        assert_eq!(stage.said(), [], "attempt {doublings}");
+        stage.pass(MOMENT);
+        assert_eq!(stage.said(), [cancel(0, 0)], "attempt {doublings}");
+        stage.refused(0, 0);
+    }
+}

@@ -12,17 +12,17 @@ impl Stage {
         Self::new(have, Config { publisher, uploads_at_once: 1, ..Config::default() })
     }
 
-    fn ask(&mut self, id: u32, request: u64, index: u32) {
+    pub(super) fn ask(&mut self, id: u32, request: u64, index: u32) {
         let (source, request, chunk) = (SourceId(id), RequestId(request), chunk(index));
         self.tell(Input::Requested { source, request, chunk, exact: false });
     }
 
-    fn sent(&mut self, request: u64, outcome: Outcome) {
+    pub(super) fn sent(&mut self, request: u64, outcome: Outcome) {
         self.tell(Input::Sent { request: RequestId(request), outcome });
     }
 
     /// The sends since the last look, as (request, chunk).
-    fn sends(&mut self) -> Vec<(u64, u32)> {
+    pub(super) fn sends(&mut self) -> Vec<(u64, u32)> {
         let send = |output| match output {
             Output::Send { request, chunk, .. } => Some((request.0, chunk.index())),
             _ => None,
