@@ -104,6 +104,8 @@ pub struct Proofs {
     /// By seniority, so that the first who knows a chunk decides.
     books: Vec<Book>,
     dropped: BTreeSet<DatasetKeyId>,
+    /// What the dropped keys had said.
+    former: Vec<Book>,
     known: Bitfield,
     /// The root of all digests, once all are known.
     computed: Option<Digest>,
@@ -118,6 +120,7 @@ impl Proofs {
             layout,
             books: Vec::new(),
             dropped: BTreeSet::new(),
+            former: Vec::new(),
             known: Bitfield::none(layout),
             computed: None,
         };
@@ -278,17 +281,20 @@ impl Proofs {
 
     /// Whether the root of this content is `expected`, which somebody learnt elsewhere and trusts more than any publisher.
     ///
-    /// Once every digest is here their root decides. Before that, signed roots can only speak against it: [`Check::Wrong`] when there are
-    /// some and none of them is the expected one.
+    /// The digests decide once every one is here. A signed root by itself says nothing: any member could stop the job with one.
     #[must_use]
     pub fn check_root(&self, expected: &Digest) -> Check {
-        let mut signed = self.books.iter().filter_map(|book| book.root).map(|root| root.root).peekable();
         match self.computed {
             Some(root) if root == *expected => Check::Proven,
             Some(_) => Check::Wrong,
-            None if signed.peek().is_none() || signed.any(|root| root == *expected) => Check::Unknown,
-            None => Check::Wrong,
+            None => Check::Unknown,
         }
+    }
+
+    /// Whether a publisher that was dropped since had vouched for these bytes: who sent them then did nothing wrong.
+    #[must_use]
+    pub fn was_vouched_for(&self, chunk: ChunkId, digest: &Digest) -> bool {
+        self.former.iter().any(|book| book.digest(chunk.index()) == Some(*digest))
     }
 
     /// Whether every chunk has a digest and a publisher closed the list with the root of exactly these.
@@ -341,9 +347,9 @@ impl Proofs {
         update
     }
 
-    /// Forgets what a key said, for good.
+    /// Lets nothing that a key said count any more, for good.
     fn drop_key(&mut self, key: DatasetKeyId) {
-        self.books.retain(|book| book.key() != key);
+        self.former.extend(self.books.extract_if(.., |book| book.key() == key));
         self.dropped.insert(key);
     }
 

@@ -8,13 +8,16 @@ use super::Node;
 use super::bans::{Offender, Wrong};
 use super::content::OUR_INDEX;
 use crate::chunk::ChunkId;
+use crate::manifest::Digest;
 use crate::swarm::{Input, SourceId};
 use crate::wire::{Message, Reason};
 
 impl Node {
-    /// A chunk does not match its signed digest: whoever sent all of it is to blame, and of several nobody.
-    pub(super) fn on_wrong(&mut self, chunk: ChunkId, from: &[(SourceId, u32)]) {
+    /// A chunk does not match its signed digest: whoever sent all of it is to blame, and of several nobody. Neither is who sent what a
+    /// publisher had vouched for that was dropped since.
+    pub(super) fn on_wrong(&mut self, chunk: ChunkId, digest: &Digest, from: &[(SourceId, u32)]) {
         let Some(content) = &mut self.content else { return };
+        let outdated = content.proofs.was_vouched_for(chunk, digest);
         content.snapshot.chunks_bad += 1;
         self.end_requests_for(chunk);
         let addresses: Vec<_> = from.iter().filter_map(|(source, _)| Some(self.links.link(*source)?.address)).collect();
@@ -24,7 +27,7 @@ impl Node {
             "a chunk does not match its signed digest and is thrown away"
         );
         self.tell_swarm(match from {
-            [(source, _)] => Input::Corrupt { source: *source, chunk },
+            [(source, _)] if !outdated => Input::Corrupt { source: *source, chunk },
             _ => Input::Mixed { chunk },
         });
     }

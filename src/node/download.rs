@@ -206,7 +206,7 @@ impl Node {
         match content.proofs.check(chunk, &hashed.digest) {
             Check::Proven => self.write(hashed),
             Check::Unknown => content.unproven.push((now, hashed)),
-            Check::Wrong => self.on_wrong(chunk, &hashed.from),
+            Check::Wrong => self.on_wrong(chunk, &hashed.digest, &hashed.from),
         }
         Ok(())
     }

@@ -59,7 +59,7 @@ pub enum NodeError {
     },
     /// Only contents were offered whose digests protect against less than the user asks for.
     #[error(
-        "content {id} is digested with {kind}, which finds accidents and no malice, so it is refused; where every member of the          swarm is trusted, allow it with --digest {kind}, else publish it without"
+        "content {id} is digested with {kind}, which finds accidents and no malice, so it is refused; where every member of the swarm is trusted, allow it with --digest {kind}, else publish it without"
     )]
     Weak {
         /// The content.
@@ -69,7 +69,7 @@ pub enum NodeError {
     },
     /// A publisher's source is not the content that its user expects.
     #[error(
-        "the source is content id:{found} and not id:{expected}, so nothing was published: a name, a size, a time, a mode, the chunk          size or the kind of digest differs"
+        "the source is content id:{found} and not id:{expected}, so nothing was published: a name, a size, a time, a mode, the chunk size or the kind of digest differs"
     )]
     OtherId {
         /// What was pinned.
@@ -79,7 +79,7 @@ pub enum NodeError {
     },
     /// The bytes are not those that the user expects.
     #[error(
-        "integrity error, do not retry: the content has root:{found} and not root:{expected}, so no file got its final name; to start          over with other bytes of the same names, sizes and times, remove .strew from the destination"
+        "integrity error, do not retry: the content has root:{found} and not root:{expected}, so no file got its final name; to start over with other bytes of the same names, sizes and times, remove .strew from the destination"
     )]
     OtherRoot {
         /// What was pinned.

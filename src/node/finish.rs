@@ -49,7 +49,7 @@ impl Node {
     /// Every chunk is here: makes everything final, once no commit is under way and nothing is held back for its root.
     pub(super) fn finish(&mut self) {
         self.finishing = true;
-        if self.committing || self.finished || !self.may_commit() {
+        if self.committing || self.finished || !self.may_commit() || self.is_giving_up() {
             return;
         }
         let Some(replica) = self.content.as_ref().and_then(super::content::Content::replica) else { return };
@@ -122,7 +122,8 @@ impl Node {
     pub(super) fn on_read_back(&mut self, outcome: Result<Option<ChunkId>, StoreError>) -> Result<(), NodeError> {
         self.verifying = false;
         if std::mem::take(&mut self.finish_is_void) || self.is_giving_up() {
-            return self.on_committed(outcome.map(drop));
+            // What was read may have been moved meanwhile; it is read again at the next end.
+            return self.on_committed(Ok(()));
         }
         match (outcome?, &self.content) {
             (Some(chunk), Some(content)) => Err(NodeError::ReadBack { path: content.path_of(chunk) }),

@@ -142,12 +142,15 @@ impl Node {
         outcome?;
         let Some(content) = &mut self.content else { return Ok(()) };
         content.recheck.giving_up -= 1;
+        let is_last = content.recheck.giving_up == 0;
         if content.swarm.have().contains(chunk) {
             self.lose(chunk);
-        } else {
-            // It was given up before it counted, and its senders are not to blame.
-            self.tell_swarm(Input::Released { chunk });
-            self.tell_swarm(Input::Mixed { chunk });
+        }
+        // Of another copy that came meanwhile nothing was written; nobody is to blame for either.
+        self.tell_swarm(Input::Released { chunk });
+        self.tell_swarm(Input::Mixed { chunk });
+        if is_last && self.finishing {
+            self.finish();
         }
         Ok(())
     }

@@ -43,6 +43,8 @@ pub(in crate::store) struct Image {
     pub(in crate::store) current: Bitfield,
     /// Chunks that were written at any time.
     pub(in crate::store) ever: Bitfield,
+    /// Chunks that were found wrong and not written anew since: their files may lie under final names still.
+    pub(in crate::store) forgotten: Bitfield,
     /// Files that were durable under their final names, and how they looked.
     pub(in crate::store) finals: BTreeMap<u32, Stamp>,
 }
@@ -177,7 +179,8 @@ impl Builder<'_> {
                     batches: Vec::new(),
                 };
                 let none = Bitfield::none(layout);
-                self.content = Some(Image { content, current: none.clone(), ever: none, finals: BTreeMap::new() });
+                let [current, ever, forgotten] = [none.clone(), none.clone(), none];
+                self.content = Some(Image { content, current, ever, forgotten, finals: BTreeMap::new() });
                 self.pages_due = pages as usize;
             }
             Record::Content { .. } => return None,
@@ -197,6 +200,7 @@ impl Builder<'_> {
                 let image = self.content.as_mut()?;
                 let chunk = image.content.layout.chunk(index)?;
                 image.ever.insert(chunk);
+                image.forgotten.remove(chunk);
                 if in_this_boot {
                     image.current.insert(chunk);
                 }
@@ -206,6 +210,7 @@ impl Builder<'_> {
                 let chunk = image.content.layout.chunk(index)?;
                 image.ever.remove(chunk);
                 image.current.remove(chunk);
+                image.forgotten.insert(chunk);
             }
             Record::Final { entry, stamp } => {
                 self.content.as_mut()?.finals.insert(entry, stamp);

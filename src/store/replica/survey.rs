@@ -7,7 +7,7 @@
 //!
 //! Not here: reading files. What lies there unproven is for the layer above to hash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -77,7 +77,8 @@ pub(super) fn survey(
         settled: true,
         allocated: 0,
     };
-    let mut folders = Folders::new(root);
+    let (mut folders, doubtful) =
+        (Folders::new(root), image.map_or_else(BTreeSet::new, |image| doubtful(entries, image)));
     let device = fstat(root).map_err(|e| StoreError::io("look at", root.path(), e))?.st_dev;
     for (i, entry) in entries.as_slice().iter().enumerate() {
         let refused = |e: std::io::Error| StoreError::io("look at", root.path_of(&entry.path), e);
@@ -101,7 +102,7 @@ pub(super) fn survey(
             (EntryKind::File { size }, stat) => {
                 let stat = stat.filter(|stat| is(stat, FileType::RegularFile));
                 let index = u32::try_from(i).expect("fewer entries than 2^32");
-                let expected = image.and_then(|image| image.finals.get(&index));
+                let expected = image.filter(|_| !doubtful.contains(&i)).and_then(|image| image.finals.get(&index));
                 let partial = partials.get(&i).filter(|(len, _)| len == size);
                 match (stat, partial) {
                     (Some(stat), _) if expected == Some(&Stamp::of(&stat)) => survey.is_final(i, &stat),
@@ -117,6 +118,17 @@ pub(super) fn survey(
         }
     }
     Ok(survey)
+}
+
+/// The files of chunks that were found wrong before a kill: the journal says so first, and only then are they taken back from their
+/// final names, so they may be there still.
+fn doubtful(entries: &Entries, image: &Image) -> BTreeSet<usize> {
+    let layout = image.content.layout;
+    let spans_of = |chunk| {
+        let len = usize::try_from(layout.len(chunk)).expect("a chunk is at most 128 MiB");
+        spans(entries, layout.range(chunk).start, len).map(|span| span.entry)
+    };
+    image.forgotten.iter().flat_map(spans_of).collect()
 }
 
 impl Survey {

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use super::*;
+use crate::store::journal::Record;
 
 /// Changes a byte of a file as a disk does that rots: no time and no size tells of it.
 fn rot(path: &Path, at: usize) {
@@ -91,5 +92,22 @@ fn a_complete_file_that_waits_for_its_name_waits_for_a_lost_chunk_too() {
     assert!(!dst.join("b/big").exists() && dst.join("t").exists());
     fill(&published, &replica);
     replica.finish().unwrap();
+    assert_eq!(listing(&dst), listing(source.path()));
+}
+
+#[test]
+fn what_was_found_wrong_before_a_kill_does_not_count_where_it_still_lies() {
+    let source = Source::small();
+    let (_tmp, dst) = destination();
+    let (replica, chunk) = rotten(&source, &dst);
+    // Killed when the journal says so, and no file has been taken back.
+    replica.record([Record::Forgotten(chunk.index())]).unwrap();
+    drop(replica);
+    let published = source.publish();
+    let begun = begin(&published, &dst);
+    assert!(!begun.have.contains(chunk), "wrong bytes count as held");
+    assert!(begun.unproven.contains(chunk), "they are to be compared with the digest");
+    fill(&published, &begun.replica);
+    begun.replica.finish().unwrap();
     assert_eq!(listing(&dst), listing(source.path()));
 }
