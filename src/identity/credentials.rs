@@ -82,6 +82,15 @@ impl Credentials {
         self
     }
 
+    /// These credentials in the place of earlier ones: whoever can ask for a look at the files of those asks for one at these.
+    #[must_use]
+    pub fn heir_of(mut self, earlier: &Self) -> Self {
+        if let (Some(watch), Some(before)) = (&self.watch, &earlier.watch) {
+            self.watch = Some(watch.heir_of(before));
+        }
+        self
+    }
+
     /// The files to look at for newer credentials, if these came from files.
     #[must_use]
     pub const fn watch(&self) -> Option<&Watch> {

@@ -52,7 +52,8 @@ struct Watched {
     origin: Origin,
     /// What the files were when the credentials were read.
     stamp: Stamp,
-    hurry: AtomicBool,
+    /// Shared by all that came from there one after the other, so that whoever holds an earlier one is still heard.
+    hurry: Arc<AtomicBool>,
 }
 
 impl Origin {
@@ -88,7 +89,14 @@ impl Origin {
 
 impl Watch {
     pub(super) fn new(origin: Origin, stamp: Stamp) -> Self {
-        Self(Arc::new(Watched { origin, stamp, hurry: AtomicBool::new(false) }))
+        Self(Arc::new(Watched { origin, stamp, hurry: Arc::default() }))
+    }
+
+    /// This one, which whoever holds `earlier` can hurry as well.
+    #[must_use]
+    pub(super) fn heir_of(&self, earlier: &Self) -> Self {
+        let Watched { origin, stamp, .. } = &*self.0;
+        Self(Arc::new(Watched { origin: origin.clone(), stamp: stamp.clone(), hurry: Arc::clone(&earlier.0.hurry) }))
     }
 
     /// Where to look.

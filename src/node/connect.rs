@@ -191,7 +191,9 @@ impl Node {
             self.complained.clear();
         }
         let first = self.complained.insert(address.ip());
-        if !first {
+        // A machine may stand in its own list, and the other end of such a connection says so.
+        let ourselves = matches!(error, LinkError::Connection(lost) if ended_for(Some(lost), Reason::SelfConnect));
+        if !first || ourselves {
             return tracing::debug!(%address, dialled, "no connection: {text}");
         }
         tracing::warn!(%address, dialled, "no connection: {text}");
@@ -306,7 +308,7 @@ impl Node {
         self.totals.end(source);
         let (end, now) = (link.connection.close_reason(), self.clock.now());
         for address in link.aliases.iter().chain([&link.address]) {
-            if has_no_room(end.as_ref()) {
+            if ended_for(end.as_ref(), Reason::TooMany) {
                 self.candidates.turned_away(*address, now, &mut self.rng);
             } else {
                 self.candidates.failed(*address, now, &mut self.rng);
@@ -376,9 +378,9 @@ impl Node {
     }
 }
 
-/// Whether a connection ended because the other side has no place for us.
-fn has_no_room(end: Option<&ConnectionError>) -> bool {
-    matches!(end, Some(ConnectionError::ApplicationClosed(close)) if close.error_code == u32::from(Reason::TooMany.code()).into())
+/// Whether the other side ended a connection for this reason.
+fn ended_for(end: Option<&ConnectionError>, reason: Reason) -> bool {
+    matches!(end, Some(ConnectionError::ApplicationClosed(close)) if close.error_code == u32::from(reason.code()).into())
 }
 
 /// Whether a connection ended with the other side, as far as that can be known: not when one of the two only parted with the other.

@@ -134,7 +134,7 @@ impl Node {
         self.renewal.settled = stamp;
         (self.renewal.doubtful, self.renewal.refused) = (None, None);
         renew(&mut self.endpoint, &credentials, &TransportSettings::bound_to(self.config.listen.ip()));
-        self.credentials = credentials;
+        self.credentials = credentials.heir_of(&self.credentials);
         let identity = self.credentials.identity();
         tracing::info!(%identity, "key or certificate renewed");
         self.reports.send(Report::Renewed { identity });
