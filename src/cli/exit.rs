@@ -69,7 +69,7 @@ impl ExitCode {
             Self::Complete => "complete: every byte is there, verified and durable",
             Self::Internal => "internal error",
             Self::Usage => "wrong usage or configuration",
-            Self::Authentication => "authentication: the peers hold another key",
+            Self::Authentication => "authentication: another key, or a certificate that does not do",
             Self::Incomplete => "incomplete; trying again helps",
             Self::LocalIo => "this machine's disk or network failed",
             Self::Integrity => "integrity: do not try again",
