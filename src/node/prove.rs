@@ -121,7 +121,7 @@ impl Node {
                         let equal = found.filter(|found| Some(*found) == digest);
                         if equal.is_some() {
                             replica.confirm(chunk)?;
-                        } else if replica.have().contains(chunk) {
+                        } else if replica.holds(chunk) {
                             // It counted before its proof was lost; what is there could not be written over.
                             replica.forget(chunk)?;
                         }
@@ -190,9 +190,9 @@ impl Node {
         if !released.is_empty() {
             tracing::warn!(chunks = released.len(), "digests stay out; what may lie here already is fetched");
         }
-        let counted = content.replica().map(|replica| replica.have());
+        let replica = content.replica().map(Arc::clone);
         for chunk in released {
-            if counted.as_ref().is_some_and(|have| have.contains(chunk)) {
+            if replica.as_ref().is_some_and(|replica| replica.holds(chunk)) {
                 // It counted before its proof was lost; what is there could not be written over.
                 self.give_up(chunk);
             } else {

@@ -89,6 +89,12 @@ impl Replica {
         self.progress.have()
     }
 
+    /// Whether this chunk is here now.
+    #[must_use]
+    pub fn holds(&self, chunk: ChunkId) -> bool {
+        self.progress.holds(chunk)
+    }
+
     /// Writes a chunk whose bytes the caller has verified. Does nothing when the chunk is here already; while another
     /// thread writes the same chunk, waits for it.
     ///

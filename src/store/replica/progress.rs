@@ -77,6 +77,10 @@ impl Progress {
         self.lock().have.clone()
     }
 
+    pub(super) fn holds(&self, chunk: ChunkId) -> bool {
+        self.lock().have.contains(chunk)
+    }
+
     /// The number of chunks that are not here.
     pub(super) fn missing(&self) -> u32 {
         let inner = self.lock();
