@@ -235,7 +235,7 @@ async fn accept_requests(connection: Connection, source: SourceId, events: mpsc:
 }
 
 /// An error and its causes in one line.
-fn error_chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

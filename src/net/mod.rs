@@ -25,6 +25,7 @@ pub mod transport;
 pub use assembly::{Assembly, Whole};
 pub use endpoint::{BindError, bind, dial, remote_address, renew};
 pub use fetch::{BUDGET_UNIT, Budget, Fetch, FetchError, Fetched};
+pub(crate) use link::error_chain;
 pub use link::{ControlSender, Greeted, LinkError, LinkEvent, close, greet};
 pub use pages::{ObtainError, answer, obtain};
 pub use probe::{Echo, probe};

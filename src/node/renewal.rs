@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::gossip::tell_endorsements;
 use super::{Event, Node, Report, Task};
 use crate::identity::{Credentials, RenewalError, Role, Stamp, valid_until};
-use crate::net::{TransportSettings, renew};
+use crate::net::{TransportSettings, error_chain, renew};
 use crate::units::Time;
 use crate::wire::Reason;
 
@@ -115,7 +115,7 @@ impl Node {
                 Ok(()) => return self.renew(credentials, look.stamp),
                 Err(error) => error.to_string(),
             },
-            Err(error) => with_causes(&error),
+            Err(error) => error_chain(&error),
         };
         // Files are replaced one after the other: only what is still of no use at a second look is worth a word.
         if self.renewal.doubtful.as_ref() != Some(&look.stamp) {
@@ -183,15 +183,4 @@ impl Node {
 /// Seconds since 1970; zero on a machine whose clock is before that.
 pub(super) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// An error and its causes in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
