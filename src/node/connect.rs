@@ -14,7 +14,7 @@ use super::candidates::Origin;
 use super::content::OUR_INDEX;
 use super::dials::Room;
 use super::event::Event;
-use super::links::{ACCEPT_MAX, ACCEPT_MAX_PUBLISHER, Admission, DIAL_TARGET, Link};
+use super::links::{ACCEPT_MAX, Admission, DIAL_TARGET, Link};
 use super::neighbourhood::Occasion;
 use super::pulse::Pulse;
 use super::report::Report;
@@ -219,9 +219,7 @@ impl Node {
         if let Some(older) = self.links.predecessor(greeted.hello.peer, remote) {
             self.drop_link(older, Reason::Gone, "it was started again");
         }
-        let publishes = self.content.as_ref().is_some_and(|content| content.press.is_some());
-        let most = if publishes { ACCEPT_MAX_PUBLISHER } else { ACCEPT_MAX };
-        match self.links.admit(self.peer, greeted.hello.peer, greeted.dialled, most) {
+        match self.links.admit(self.peer, greeted.hello.peer, greeted.dialled, self.is_full()) {
             Admission::Keep => {}
             Admission::Replace(older) => {
                 self.drop_link(older, Reason::Duplicate, "a second connection to the same peer");

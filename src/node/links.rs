@@ -105,11 +105,11 @@ pub(super) enum Admission {
 }
 
 impl Links {
-    /// Decides about a connection to `theirs` that we `dialled` or accepted.
+    /// Decides about a connection to `theirs` that we `dialled` or accepted, when all places are taken or not.
     ///
     /// Of two simultaneous connections the one dialled by the smaller peer id stays; both sides see the same two, so both
     /// decide alike.
-    pub(super) fn admit(&self, ours: PeerId, theirs: PeerId, dialled: bool, most: usize) -> Admission {
+    pub(super) fn admit(&self, ours: PeerId, theirs: PeerId, dialled: bool, full: bool) -> Admission {
         if ours == theirs {
             return Admission::OurSelf;
         }
@@ -120,7 +120,7 @@ impl Links {
                 Admission::Duplicate(source)
             };
         }
-        if !dialled && self.by_source.len() >= most { Admission::Full } else { Admission::Keep }
+        if !dialled && full { Admission::Full } else { Admission::Keep }
     }
 
     /// The neighbour whose place a peer takes that calls itself `theirs` and sends from `remote`: a port belongs to one process, so

@@ -8,13 +8,17 @@
 //!
 //! Not here: what follows from silence (`neighbourhood`, `lifecycle`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Node;
+use super::links::{ACCEPT_MAX, ACCEPT_MAX_PUBLISHER};
 use super::neighbourhood::{SILENT, Standing};
 use crate::swarm::{SourceId, SourceView};
 use crate::units::Time;
+
+/// Links beyond this many times the places let nobody else in, however many are silent: who is silent now may speak again.
+const SILENT_FACTOR: usize = 2;
 
 /// When a neighbour was heard and used last.
 #[derive(Clone, Copy, Debug)]
@@ -68,10 +72,27 @@ impl Node {
         self.links.link(source).is_some_and(|link| link.pulse.answers(now))
     }
 
-    /// Neighbours that answer.
+    /// Neighbours that count: whose packets come, who do not owe the swarm a word, and whose chunks do not take much longer than those of
+    /// others. The swarm notices within a second or two what packets tell after five, and a dead neighbour's place matters at once
+    /// where many die.
     pub(super) fn answering(&self) -> usize {
         let now = self.clock.now();
-        self.links.iter().filter(|(_, link)| link.pulse.answers(now)).count()
+        let aside = self.sources_that(|view| view.silent || view.lags);
+        self.links.iter().filter(|(source, link)| link.pulse.answers(now) && !aside.contains(source)).count()
+    }
+
+    /// Whether nobody else is let in. Whoever is silent takes no place, within a bound: it may be heard again.
+    pub(super) fn is_full(&self) -> bool {
+        let publishes = self.content.as_ref().is_some_and(|content| content.press.is_some());
+        let most = if publishes { ACCEPT_MAX_PUBLISHER } else { ACCEPT_MAX };
+        let links = self.links.len();
+        links >= SILENT_FACTOR * most || links - self.sources_that(|view| view.silent).len() >= most
+    }
+
+    /// Neighbours of which this is true.
+    fn sources_that(&self, is_true: impl Fn(&SourceView) -> bool) -> BTreeSet<SourceId> {
+        let views = self.content.iter().flat_map(|content| content.swarm.sources());
+        views.filter(is_true).map(|view| view.id).collect()
     }
 
     /// How every neighbour stands with us.

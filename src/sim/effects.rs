@@ -30,7 +30,11 @@ impl World<'_> {
     pub(super) fn tell(&mut self, host: usize, input: Input) {
         let now = self.queue.now();
         let Some(swarm) = &mut self.hosts[host].swarm else { return };
+        // What shows that a neighbour is not worth its place.
+        let shows = matches!(input, Input::Tick | Input::Fetched { .. });
+        let counted_on = if shows { swarm.counted_on() } else { 0 };
         swarm.handle(now, input);
+        let has_fewer = shows && swarm.counted_on() < counted_on;
         self.told += 1;
         if self.told.is_multiple_of(self.check_every) {
             swarm.check_invariants();
@@ -45,6 +49,9 @@ impl World<'_> {
         {
             state.wake = Some(at);
             self.queue.push(at, Event::Wake { host });
+        }
+        if has_fewer {
+            self.find_neighbours(host);
         }
     }
 

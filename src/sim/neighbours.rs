@@ -16,7 +16,7 @@ use crate::sim::graph;
 use crate::sim::queue::Event;
 use crate::sim::scenario::Lie;
 use crate::sim::world::{Connection, World};
-use crate::swarm::{Input, Profile, SourceId, Zone};
+use crate::swarm::{Input, Profile, SourceId, Swarm, Zone};
 
 /// Bytes of a bitfield message beside the set itself.
 const HOLDS_BYTES: u64 = 8;
@@ -71,10 +71,16 @@ impl World<'_> {
         if self.scenario.hosts[host].publisher { self.scenario.publisher_degree } else { self.scenario.degree }
     }
 
+    /// Neighbours that `host` counts on: whoever may be gone is replaced long before its connection ends, and whoever is slow has somebody
+    /// else beside it (`node`'s pulse).
+    fn counted_on(&self, host: usize) -> usize {
+        self.hosts[host].swarm.as_ref().map_or(0, Swarm::counted_on)
+    }
+
     /// Connects `host` to random others until it has enough neighbours, if it has few, and tries again later when that was not enough.
     pub(super) fn find_neighbours(&mut self, host: usize) {
         // Four fifths: it looks for more only when some are gone, and then for several at once.
-        let has_few = |world: &Self| 5 * world.hosts[host].connections.len() < 4 * world.wanted(host);
+        let has_few = |world: &Self| 5 * world.counted_on(host) < 4 * world.wanted(host);
         if !has_few(self) {
             self.hosts[host].pause = PAUSE_FIRST;
             return;
@@ -89,8 +95,8 @@ impl World<'_> {
         let silent = known > strangers.len();
         self.rng.shuffle(&mut strangers);
         // Those with room first; the others too, if need be: a swarm must not fall apart.
-        strangers.sort_by_key(|h| self.hosts[*h].connections.len() > self.wanted(*h) + self.wanted(*h) / 5);
-        let missing = self.wanted(host) - self.hosts[host].connections.len();
+        strangers.sort_by_key(|h| self.counted_on(*h) > self.wanted(*h) + self.wanted(*h) / 5);
+        let missing = self.wanted(host) - self.counted_on(host);
         for other in strangers.into_iter().take(missing) {
             self.connect(host, other);
         }

@@ -7,7 +7,8 @@
 //! Invariant: what `event` promises about every request; [`Swarm::check_invariants`] states the rest.
 //!
 //! Not here: any rule. This file wires the parts: what is known (`board`, `source`), what we ask (`requester`, `picker`, `window`,
-//! `hedge`, `silence`, `endgame`), what we give (`uploader`, `firstpass`, `debt`), what we tell (`announce`), whom we stop believing (`blame`).
+//! `hedge`, `silence`, `endgame`), what we give (`uploader`, `firstpass`, `debt`), what we tell (`announce`), whom we stop believing (`blame`), and who is
+//! not worth a place (`lag`).
 
 mod announce;
 mod blame;
@@ -18,6 +19,7 @@ mod endgame;
 mod event;
 mod firstpass;
 mod hedge;
+mod lag;
 mod picker;
 mod requester;
 mod silence;

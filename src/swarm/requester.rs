@@ -143,6 +143,7 @@ impl Swarm {
         if fetching.part == Part::RestFromEnd {
             return; // less than a chunk says nothing about the time that one takes
         }
+        source.overdue = false;
         let took = now.since(fetching.since);
         smooth(&mut source.fetch_time, took);
         smooth(&mut self.fetch_time, took);

@@ -8,6 +8,7 @@ use super::*;
 
 mod blame;
 mod debt;
+mod lag;
 mod random;
 mod serving;
 mod silence;

@@ -12,6 +12,7 @@ use crate::chunk::{ChunkId, Layout};
 use crate::swarm::Swarm;
 use crate::swarm::event::{Profile, SourceId};
 use crate::swarm::firstpass::FirstPass;
+use crate::swarm::lag::lags;
 
 /// Where a content stands, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,10 @@ pub struct SourceView {
     pub window: u32,
     /// Its requests that wait here.
     pub queued: u32,
+    /// It owes us something and says nothing, so that it is not relied upon.
+    pub silent: bool,
+    /// Its chunks take much longer than those of others.
+    pub lags: bool,
 }
 
 impl Swarm {
@@ -101,7 +106,8 @@ impl Swarm {
 
     /// Every source, by id.
     pub fn sources(&self) -> impl Iterator<Item = SourceView> + '_ {
-        self.board.sources().iter().map(|(id, source)| SourceView {
+        let limit = self.lag_limit();
+        self.board.sources().iter().map(move |(id, source)| SourceView {
             id: *id,
             profile: source.profile,
             known: source.known.len(),
@@ -109,6 +115,8 @@ impl Swarm {
             outstanding: source.outstanding(),
             window: source.window.size(),
             queued: source.queued,
+            silent: source.silent.is_some(),
+            lags: lags(source, limit),
         })
     }
 

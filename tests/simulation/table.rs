@@ -43,7 +43,7 @@ fn thirty_two_peers_are_within_two_points_of_every_reference_at_large_chunks() {
 #[test]
 #[ignore = "minutes without optimisation: cargo test --release --test simulation -- --include-ignored"]
 fn a_hundred_and_twenty_eight_peers_are_within_two_points_of_the_reference_at_large_chunks() {
-    let hardest = [Shape::Homogeneous, Shape::Slow];
+    let hardest = [Shape::Homogeneous, Shape::Slow, Shape::DyingThird];
     assert_reached(|cell| cell.peers == 128 && cell.chunk.0 == super::MIB && hardest.contains(&cell.shape));
 }
 
