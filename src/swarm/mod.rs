@@ -8,6 +8,7 @@
 //!
 //! Not here: any rule. This file wires the parts: what is known (`board`, `source`), what we ask (`requester`, `picker`, `window`,
 //! `hedge`, `silence`, `endgame`), what we give (`uploader`, `firstpass`, `debt`), what we tell (`announce`), whom we stop believing (`blame`).
+//! What happened, written down, is `trace`.
 
 mod announce;
 mod blame;
@@ -24,6 +25,7 @@ mod silence;
 mod source;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 mod uploader;
 mod view;
 mod window;
