@@ -2,18 +2,21 @@
 //!
 //! `cargo run --release --example simulate -- --shape homogeneous --peers 32 --chunk 1MiB --seed 1` is one run of a shape;
 //! `… -- table` prints the whole efficiency table beside the reference (`--big`: with a thousand peers, a row each);
-//! `… -- seed 17` repeats a random run with every invariant checked (`--runs 1000`: that one and those after it).
+//! `… -- seed 17` repeats a random run with every invariant checked (`--runs 1000`: that one and those after it);
+//! `… -- replay FILE…` repeats what real nodes did, from the traces of `strew --trace`, and says where their time went.
 //!
-//! Exit code 1: a cell is below its reference, somebody did not become complete, or somebody honest was banned. The command that
-//! repeats such a run is printed.
+//! Exit code 1: a cell is below its reference, somebody did not become complete, somebody honest was banned, or a repeated run was
+//! another one. The command that repeats such a run is printed. Exit code 2: a word or a file cannot be used.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
+use strew::sim::replay::{Run, summary};
 use strew::sim::{self, Cell, Measured, Report, SEEDS, SLACK, Scenario, Shape};
 use strew::units::{Bytes, parse_bytes, parse_duration};
 
@@ -51,6 +54,12 @@ enum Command {
         /// Number of seeds, from this one on.
         #[arg(long, default_value_t = 1)]
         runs: u64,
+    },
+    /// Repeat what nodes did, from their traces, and say where the time went; several files of one transfer also together.
+    Replay {
+        /// Files of `strew --trace`.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
     },
 }
 
@@ -93,6 +102,7 @@ fn main() -> ExitCode {
     let good = match arguments.command {
         None => run_shaped(&arguments.shaped),
         Some(Command::Seed { seed, runs }) => Ok(run_random(seed, runs)),
+        Some(Command::Replay { files }) => repeat(&files),
         Some(Command::Table { big, shape, peers, threads }) => {
             let mut cells = sim::cells(big);
             cells.retain(|cell| shape.as_ref().is_none_or(|name| *name == cell.shape.name()));
@@ -166,6 +176,28 @@ fn cell_line(cell: &Cell, measured: &Measured) -> String {
         measured.copies,
         100.0 * measured.waste,
     )
+}
+
+/// Repeats traces; whether each repeated run was the same.
+fn repeat(files: &[PathBuf]) -> Result<bool, String> {
+    let mut runs = Vec::new();
+    for file in files {
+        let name = file.display();
+        let bytes = std::fs::read(file).map_err(|error| format!("cannot read {name}: {error}"))?;
+        let replayed = sim::replay::replay(&bytes).map_err(|error| format!("{name}: {error}"))?;
+        if replayed.cut {
+            say(&format!("{name}: the last line is cut off and does not count"));
+        }
+        if replayed.runs.is_empty() {
+            say(&format!("{name}: nothing; the node had no content yet"));
+        }
+        replayed.runs.iter().for_each(|run| say(&format!("{name}: {run}")));
+        runs.extend(replayed.runs);
+    }
+    if runs.len() > 1 {
+        say(&summary(&runs.iter().collect::<Vec<_>>()));
+    }
+    Ok(runs.iter().all(Run::is_equal))
 }
 
 /// Runs random scenarios; whether all converged.

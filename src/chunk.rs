@@ -17,8 +17,9 @@ pub const CHUNK_SIZE_MAX: u64 = 128 << 20;
 /// The most chunks of a content: a bitfield of 128 KiB per neighbour.
 pub const CHUNK_COUNT_MAX: u32 = 1 << 20;
 
-/// Index of a chunk of one content. Made only by [`Layout::chunk`] and [`Layout::chunks`], so it is always in range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Index of a chunk of one content. Made only by [`Layout::chunk`] and [`Layout::chunks`], so it is always in range; it can be written
+/// down as its number, and whoever reads one asks the layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct ChunkId(u32);
 
 impl ChunkId {

@@ -21,7 +21,7 @@
 //! | [`manifest`] | entries, content id, digests and the signed statements about them |
 //! | [`wire`] | what travels between two peers, byte for byte, and every limit on it |
 //! | [`swarm`] | who gives which chunk to whom, and when: a state machine without I/O, one per content |
-//! | [`sim`] | thousands of these machines on a virtual clock |
+//! | [`sim`] | thousands of these machines on a virtual clock; real runs repeated from their traces |
 //! | [`identity`] | swarm keys, certificates, TLS configurations, endorsements |
 //! | [`store`] | reading a source, writing a destination, resuming, finishing durably |
 //! | [`net`] | QUIC: endpoint, links, one exchange per stream |

@@ -172,6 +172,10 @@ pub struct TransferArgs {
     /// [default: text].
     #[arg(long, value_name = "FORM", help_heading = SHOW)]
     pub output: Option<OutputWord>,
+    /// Write down in this file what the transfer's decisions were made of and what they were, to find out later where the time went
+    /// (see docs/trace.md). A trace that is there is replaced, any other file is refused [default: none].
+    #[arg(long, value_name = "FILE", help_heading = SHOW)]
+    pub trace: Option<PathBuf>,
     /// Print totals at the end.
     #[arg(long, help_heading = SHOW, value_name = "BOOL", action = clap::ArgAction::Set, num_args = 0..=1,
           require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true,

@@ -83,6 +83,7 @@ impl Config {
                 .ok_or(UsageError::ZeroTime { flag: "--peer-wait-timeout", example: EXAMPLE_TIME })?,
             transfer_idle_timeout: time("--transfer-idle-timeout", args.transfer_idle_timeout.as_deref(), usual_idle)?,
             seed_idle_timeout: time("--seed-idle-timeout", args.seed_idle_timeout.as_deref(), Duration::ZERO)?,
+            trace: args.trace.clone(),
             task: usual.task,
         };
         Ok(Self {

@@ -26,7 +26,7 @@ use super::sentence;
 use crate::discovery::own_address;
 use crate::identity::{Credentials, Watch};
 use crate::manifest::ContentId;
-use crate::node::{self, NodeError, Report, Reports, Snapshot, SourceTotals};
+use crate::node::{self, NodeError, Report, Reports, Snapshot, SourceTotals, TraceFileError};
 use crate::store::ErrorKind;
 use crate::units::Time;
 
@@ -274,6 +274,8 @@ const fn exit_code(error: &NodeError) -> ExitCode {
             ErrorKind::InUse => ExitCode::DestinationInUse,
             ErrorKind::LocalIo => ExitCode::LocalIo,
         },
+        NodeError::Trace(TraceFileError::Open { .. }) => ExitCode::LocalIo,
+        NodeError::Trace(_) => ExitCode::Usage,
         NodeError::Manifest(_) | NodeError::Weak { .. } => ExitCode::Usage,
         NodeError::Bind(_) => ExitCode::LocalIo,
         NodeError::Endorse(_) | NodeError::Panicked => ExitCode::Internal,

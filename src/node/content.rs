@@ -18,7 +18,8 @@ use crate::bitfield::Bitfield;
 use crate::chunk::ChunkId;
 use crate::manifest::{ContentId, DatasetKey, DigestKind, EntryKind, Manifest, Proofs};
 use crate::store::{Published, Replica, StoreError};
-use crate::swarm::{Config, RequestId, SourceId, Swarm};
+use crate::swarm::trace::Beginning;
+use crate::swarm::{RequestId, SourceId, Swarm};
 use crate::units::{Bytes, Time};
 use crate::wire::{ContentIndex, Ranges};
 
@@ -87,17 +88,16 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// A content of which `have` is here already.
+    /// A content whose machine begins as `beginning` says.
     pub(super) fn new(
         manifest: Arc<Manifest>,
         proofs: Proofs,
-        have: Bitfield,
         tree: Tree,
-        config: Config,
-        seed: u64,
+        beginning: &Beginning,
         zeros: Zeros,
     ) -> Self {
-        let layout = manifest.layout();
+        let Beginning { layout, have, config, seed: _ } = beginning;
+        let layout = *layout;
         let kept = Bytes(have.iter().map(|chunk| layout.len(chunk)).sum());
         let files = manifest.entries().as_slice().iter().filter(|entry| matches!(entry.kind, EntryKind::File { .. }));
         let snapshot = Snapshot {
@@ -111,7 +111,7 @@ impl Content {
             ..Snapshot::default()
         };
         Self {
-            swarm: Swarm::new(layout, have, config, seed),
+            swarm: beginning.swarm(),
             manifest,
             proofs,
             tree,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::renewal::RoleError;
+use super::trace::TraceFileError;
 use crate::identity::{EndorsementError, IdentityError};
 use crate::manifest::{ContentId, Digest, DigestKind, ManifestError, ProofError};
 use crate::net::BindError;
@@ -14,6 +15,9 @@ pub enum NodeError {
     /// The UDP socket could not be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The file for the trace.
+    #[error(transparent)]
+    Trace(#[from] TraceFileError),
     /// Disk, source or destination.
     #[error(transparent)]
     Store(#[from] StoreError),

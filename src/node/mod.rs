@@ -42,6 +42,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod trace;
 mod upload;
 mod zero;
 
@@ -62,6 +63,7 @@ pub use renewal::RoleError;
 pub use report::{Report, Reports, Summary};
 pub use snapshot::{Phase, Snapshot};
 pub use totals::SourceTotals;
+pub use trace::TraceFileError;
 
 use crate::identity::{Credentials, EndorsementError};
 use crate::manifest::{Digest, Endorsement};
@@ -85,6 +87,7 @@ use press::Press;
 use reach::Reach;
 use renewal::Renewal;
 use totals::Totals;
+use trace::Recorder;
 
 /// How often the loop looks at bounds, progress and gossip of addresses, however many events come meanwhile.
 const REVIEW_EVERY: Duration = Duration::from_millis(200);
@@ -106,6 +109,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<Summary, NodeError> {
     let (mut node, mut inbox) = Node::start(config, credentials, reports)?;
+    node.begin_trace()?;
     tokio::pin!(shutdown);
     let prepared = tokio::select! {
         prepared = node.prepare_task() => prepared,
@@ -119,6 +123,7 @@ pub async fn run(
         node.drain(&mut inbox).await;
     }
     node.leave().await;
+    node.end_trace().await;
     node.reports.send(Report::Totals(node.totals.list()));
     outcome.map(|()| node.summary())
 }
@@ -212,6 +217,7 @@ struct Node {
     totals: Totals,
     /// Bytes read back so far, counted by the job that reads.
     read_back: Arc<AtomicU64>,
+    trace: Option<Recorder>,
 }
 
 /// Whoever drops the future of [`run`] in the middle wants it to be over: without this, tasks would go on serving and writing as
@@ -264,6 +270,7 @@ impl Node {
         self.next_review = now + REVIEW_EVERY;
         self.commit_if_due();
         self.report_progress();
+        self.pass_trace_on();
         if now >= self.next_peers {
             self.next_peers = now + PEERS_EVERY;
             self.spread_changes();
@@ -274,16 +281,21 @@ impl Node {
         self.review()
     }
 
-    /// Tells the swarm what happened.
+    /// Tells the swarm what happened. There is no other way to it, or its trace would be another run.
     fn tell_swarm(&mut self, input: Input) {
+        if self.content.is_none() {
+            return;
+        }
+        let now = self.clock.now();
+        self.trace_input(now, &input);
         if let Some(content) = &mut self.content {
-            content.swarm.handle(self.clock.now(), input);
+            content.swarm.handle(now, input);
         }
     }
 
     /// Carries out what the swarm asks for.
     fn drive(&mut self) {
-        while let Some(output) = self.content.as_mut().and_then(|content| content.swarm.poll()) {
+        while let Some(output) = self.next_output() {
             match output {
                 Output::Fetch { source, chunk, part, exact } => self.fetch(source, chunk, part, exact),
                 Output::Cancel { source, asked } => self.cancel(source, asked),

@@ -22,6 +22,7 @@ use crate::chunk::ChunkId;
 use crate::manifest::{ContentId, Endorsement, Entries, Manifest, Proofs, SignedBatch};
 use crate::net::{ObtainError, obtain};
 use crate::store::{Names, NewContent, Opened, Replica, StoreError, SymlinkPolicy};
+use crate::swarm::trace::Beginning;
 use crate::swarm::{Input, SourceId};
 use crate::units::Bytes;
 use crate::wire::{Reason, Wants};
@@ -154,11 +155,12 @@ impl Node {
                 .for_each(|chunk| _ = found.remove(chunk));
         }
         let (config, seed) = (self.swarm_config(), self.rng.u64(..));
+        let beginning = Beginning { layout: manifest.layout(), have, config, seed };
+        self.trace_content(manifest.id(), &beginning);
         let known: Vec<ChunkId> = proofs.known().iter().collect();
-        let mut content = Content::new(manifest, proofs, have, Tree::Replica(replica), config, seed, zeros);
-        content.swarm.handle(self.clock.now(), Input::Withheld { chunks: found.clone() });
-        content.found = Found::new(found);
-        self.adopt(content);
+        let mut content = Content::new(manifest, proofs, Tree::Replica(replica), &beginning, zeros);
+        content.found = Found::new(found.clone());
+        self.adopt(content, Some(found));
         self.on_proven(&known);
         if let Some((source, press)) = self.copy.take() {
             self.copy_from(source, press);
@@ -166,8 +168,8 @@ impl Node {
         self.review_root()
     }
 
-    /// Begins to take part in the swarm of `content`.
-    pub(super) fn adopt(&mut self, content: Content) {
+    /// Begins to take part in the swarm of `content`, of which these chunks may be here although they do not count yet.
+    pub(super) fn adopt(&mut self, content: Content, withheld: Option<Bitfield>) {
         let id = content.id();
         let snapshot = &content.snapshot;
         self.reports.send(Report::Content {
@@ -181,6 +183,10 @@ impl Node {
         self.seek = Seek::Done;
         self.last_progress = self.clock.now();
         self.content = Some(content);
+        // Before anybody joins, or what may be here would be asked for.
+        if let Some(chunks) = withheld {
+            self.tell_swarm(Input::Withheld { chunks });
+        }
         for source in self.links.sources() {
             self.introduce(source);
         }

@@ -22,6 +22,7 @@ use crate::bitfield::Bitfield;
 use crate::chunk::ChunkId;
 use crate::manifest::{DatasetKey, Digest, DigestKind, Endorsement, Manifest, Proofs, SignedBatch};
 use crate::store::{Published, StoreError, scan};
+use crate::swarm::trace::Beginning;
 use crate::swarm::{Input, Profile};
 use crate::wire::Message;
 
@@ -88,16 +89,17 @@ impl Node {
     /// Publishes what was walked.
     pub(super) fn publish(&mut self, walked: Walked) {
         let Walked { manifest, proofs, source, press, zeros } = walked;
-        let have = Bitfield::all(manifest.layout());
+        let layout = manifest.layout();
         let mut config = self.swarm_config();
         config.publisher = true;
-        let mut content =
-            Content::new(manifest, proofs, have, Tree::Published(source), config, self.rng.u64(..), zeros);
+        let beginning = Beginning { layout, have: Bitfield::all(layout), config, seed: self.rng.u64(..) };
+        self.trace_content(manifest.id(), &beginning);
+        let mut content = Content::new(manifest, proofs, Tree::Published(source), &beginning, zeros);
         content.press = Some(press);
         self.finished = true;
         // The walk was no idling.
         self.last_request = self.clock.now();
-        self.adopt(content);
+        self.adopt(content, None);
         self.hash_on();
     }
 

@@ -55,8 +55,7 @@ impl Node {
         let endpoint = bind(config.listen, &credentials, &TransportSettings::bound_to(config.listen.ip()))?;
         let listen = endpoint.local_addr().unwrap_or(config.listen);
         reports.send(Report::Started { listen, swarm: credentials.swarm_id(), identity: credentials.identity() });
-        let (events, from_tasks) = Events::channel();
-        let (link_events, from_links) = mpsc::channel(LINK_EVENTS);
+        let ((events, from_tasks), (link_events, from_links)) = (Events::channel(), mpsc::channel(LINK_EVENTS));
         let node = Self {
             clock: Clock(Instant::now()),
             peer: PeerId(random()),
@@ -105,6 +104,7 @@ impl Node {
             reported: None,
             totals: Totals::default(),
             read_back: Arc::default(),
+            trace: None,
             rng: Rng::with_seed(u64::from_le_bytes(random())),
             config,
             renewal: Renewal::of(&credentials),

@@ -12,6 +12,7 @@ use crate::identity::{KeyRing, SwarmKey, identity_of};
 use crate::manifest::{ContentId, DatasetKey, Manifest, Proofs};
 use crate::net::testing::{Pair, hello, pair, within};
 use crate::net::{Greeted, greet};
+use crate::swarm::trace::Beginning;
 use crate::wire::{ContentIndex, Offer, Wants};
 
 /// A node that pulls, as it is before it did anything.
@@ -200,10 +201,11 @@ async fn whoever_follows_another_content_is_not_dialled_again_at_once() {
     let source_tree = tempfile::tempdir().unwrap();
     let scan = crate::store::scan(source_tree.path(), crate::store::SymlinkPolicy::Refuse).unwrap();
     let manifest = Manifest::publish(Arc::clone(&scan.entries), None).unwrap();
-    let (proofs, have) = (Proofs::new(manifest.id(), manifest.layout()), Bitfield::all(manifest.layout()));
-    let (tree, zeros) =
-        (Tree::Published(Arc::new(Published::new(scan))), Zeros::new(manifest.digest_kind(), manifest.layout()));
-    node.content = Some(Content::new(Arc::new(manifest), proofs, have, tree, node.swarm_config(), 1, zeros));
+    let layout = manifest.layout();
+    let (proofs, zeros) = (Proofs::new(manifest.id(), layout), Zeros::new(manifest.digest_kind(), layout));
+    let tree = Tree::Published(Arc::new(Published::new(scan)));
+    let beginning = Beginning { layout, have: Bitfield::all(layout), config: node.swarm_config(), seed: 1 };
+    node.content = Some(Content::new(Arc::new(manifest), proofs, tree, &beginning, zeros));
     node.on_offers(source, vec![Offer { index: ContentIndex(0), id: ContentId([10; 32]), complete: true }]);
     assert_eq!(node.links.len(), 0);
     assert_eq!(dialled_in(10, &mut node), []);

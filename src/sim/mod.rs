@@ -17,6 +17,7 @@ mod neighbours;
 mod outage;
 mod queue;
 mod random;
+pub mod replay;
 mod report;
 mod scenario;
 mod shape;

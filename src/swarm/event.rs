@@ -11,23 +11,25 @@
 //!
 //! Not here: addresses, certificates, digests, bytes. The swarm decides who gives what to whom, and when.
 
+use serde::{Deserialize, Serialize};
+
 use crate::bitfield::Bitfield;
 use crate::chunk::ChunkId;
 
 /// Something that can deliver chunks: a neighbour, or a local path. Chosen by the owner, never used twice in a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SourceId(pub u32);
 
 /// A neighbour's request for a chunk, as long as it is not answered. Chosen by the owner, never used twice in a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RequestId(pub u64);
 
 /// An operator's label for a place with cheap links inside; equal numbers are equal labels. Zero is "none given".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Zone(pub u32);
 
 /// What is known of a source when it joins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// It publishes: it may answer with another chunk than the one asked, while its first pass lasts.
     pub publisher: bool,
@@ -41,7 +43,8 @@ pub struct Profile {
 }
 
 /// Why an upload ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Every byte left, and the other side took them.
     Delivered,
@@ -50,7 +53,8 @@ pub enum Outcome {
 }
 
 /// Which bytes of a chunk to ask a source for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Part {
     /// What has not come yet, from the front.
     Rest,
@@ -61,7 +65,7 @@ pub enum Part {
 }
 
 /// Something that happened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A source of this content is connected; it holds nothing until it says so.
     Joined {

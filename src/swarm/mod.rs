@@ -7,8 +7,8 @@
 //! Invariant: what `event` promises about every request; [`Swarm::check_invariants`] states the rest.
 //!
 //! Not here: any rule. This file wires the parts: what is known (`board`, `source`), what we ask (`requester`, `picker`, `window`,
-//! `hedge`, `silence`, `endgame`), what we give (`uploader`, `firstpass`, `debt`), what we tell (`announce`), whom we stop believing (`blame`), and who is
-//! not worth a place (`lag`).
+//! `hedge`, `silence`, `endgame`), what we give (`uploader`, `firstpass`, `debt`), what we tell (`announce`), whom we stop believing (`blame`),
+//! and who is not worth a place (`lag`). What happened, written down, is `trace`.
 
 mod announce;
 mod blame;
@@ -26,6 +26,7 @@ mod silence;
 mod source;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 mod uploader;
 mod view;
 mod window;
