@@ -72,7 +72,7 @@ impl Node {
         self.links.link(source).is_some_and(|link| link.pulse.answers(now))
     }
 
-    /// Neighbours that count: whose packets come, who do not owe the swarm a word, and whose chunks do not take much longer than those of
+    /// Neighbours that count: whose packets come, who do not owe the swarm a word, and who do not bring much less than
     /// others. The swarm notices within a second or two what packets tell after five, and a dead neighbour's place matters at once
     /// where many die.
     pub(super) fn answering(&self) -> usize {

@@ -48,9 +48,6 @@ impl Swarm {
             .collect();
         for (id, asked, arriving) in stuck {
             self.give_up(id, asked);
-            if let Some(source) = self.board.source_mut(id) {
-                source.overdue = true;
-            }
             if !arriving {
                 self.doubt_late(now, id);
             }

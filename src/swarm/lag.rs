@@ -1,48 +1,71 @@
-//! Lag: sources that bring chunks so much later than others that they hardly count as neighbours.
+//! Lag: neighbours that bring so little, compared with others, that they hardly count.
 //!
 //! Whoever has the bad luck that half of its neighbours are slow is among the last to be complete, however quick it is itself: the few quick
-//! ones serve it in turn with all of theirs. So the owner, who looks for neighbours, is told how many of them count. Among a thousand peers of
-//! which a tenth is slow, the unluckiest had five slow neighbours of ten and ended 8 % later than nearly everybody else (simulated).
+//! ones serve it in turn with all of theirs. So the owner, who looks for neighbours, is told how many of them count. What a neighbour
+//! brings says more than how long it takes: a slow peer has hardly anything that a quick one lacks, so it is seldom asked at all.
+//! Only the last few chunks are compared, so that everybody may change.
 //!
-//! Invariant: with equal sources nobody lags, however slow all of them are.
+//! Invariant: where all bring alike nobody lags, however little it is; nobody lags for whoever lacks nothing.
 //!
-//! Not here: whom to connect to (`node`), silence (`silence`); a slow source is asked like any other.
-
-use std::time::Duration;
+//! Not here: whom to connect to (`node`), silence (`silence`); who lags is asked like anybody else.
 
 use crate::swarm::Swarm;
+use crate::swarm::event::SourceId;
 use crate::swarm::source::Source;
 
-/// A source whose chunks take this many times as long as a quick one's lags: queues and paths on a LAN differ by less, and a tenth of the
-/// rate shows as ten.
-const LAG_FACTOR: u32 = 4;
+/// Whoever brings less than this part of what a good one brings lags: half is the luck of a draw, a tenth is a slow link.
+const LAG_PART: u32 = 4;
 
-/// The quick one that others are compared with is the fourth part from the quickest: the median may itself be slow where half are.
-const QUICK_PART: usize = 4;
+/// The good one that others are compared with is the fourth part from the best: the median may itself be slow where half are.
+const GOOD_PART: usize = 4;
+
+/// Chunks of one neighbour after which all counts are halved. A neighbour that brings nothing any more falls from the good one's count, which
+/// is then between half of this and all of it, below a quarter of it with the third halving.
+const HALVED_AT: u32 = 16;
 
 impl Swarm {
-    /// Number of sources that count as neighbours: neither silent nor so slow that somebody else had better be found.
+    /// Number of sources that count as neighbours: neither silent nor of so little use that somebody else had better be found.
     #[must_use]
     pub fn counted_on(&self) -> usize {
-        let limit = self.lag_limit();
-        self.board.sources().values().filter(|source| !lags(source, limit) && source.silent.is_none()).count()
+        let least = self.least_brought();
+        self.board.sources().values().filter(|source| !lags(source, least) && source.silent.is_none()).count()
     }
 
-    /// The time for a chunk beyond which a source lags; `None` while nobody can be compared.
-    pub(super) fn lag_limit(&self) -> Option<Duration> {
-        // A publisher's time says how many wait there, not what its path is worth.
-        let peers = self.board.sources().values().filter(|s| s.spreads());
-        let mut times: Vec<Duration> = peers.filter_map(|s| s.fetch_time).collect();
-        if times.len() < 2 {
-            return None;
+    /// Takes in that a source brought a chunk.
+    pub(super) fn credit(&mut self, id: SourceId) {
+        let Some(source) = self.board.source_mut(id).filter(|source| source.spreads()) else { return };
+        source.brought += 1;
+        if source.brought >= HALVED_AT {
+            self.board.sources_mut().for_each(|(_, source)| source.brought /= 2);
         }
-        let quick = times.len() / QUICK_PART;
-        Some(LAG_FACTOR * *times.select_nth_unstable(quick).1)
+    }
+
+    /// Gives a newcomer the count of a good one, which it has to keep.
+    pub(super) fn trust_newcomer(&mut self, id: SourceId) {
+        let good = self.good();
+        if let Some(source) = self.board.source_mut(id) {
+            source.brought = good;
+        }
+    }
+
+    /// Chunks that a neighbour must have brought of late not to lag.
+    pub(super) fn least_brought(&self) -> u32 {
+        if self.complete { 0 } else { self.good() / LAG_PART }
+    }
+
+    /// What a good neighbour brought. A publisher's count says how many wait there, not what it is worth.
+    fn good(&self) -> u32 {
+        let peers = self.board.sources().values().filter(|source| source.spreads());
+        let mut brought: Vec<u32> = peers.map(|source| source.brought).collect();
+        if brought.is_empty() {
+            return 0;
+        }
+        let good = brought.len() - 1 - brought.len() / GOOD_PART;
+        *brought.select_nth_unstable(good).1
     }
 }
 
-/// Whether chunks from `source` take longer than `limit`, or so long that they are fetched elsewhere before they have come.
-pub(super) fn lags(source: &Source, limit: Option<Duration>) -> bool {
-    let is_late = |limit| source.fetch_time.is_some_and(|time| time > limit);
-    source.spreads() && limit.is_some_and(|limit| source.overdue || is_late(limit))
+/// Whether `source` brought less than `least`.
+pub(super) fn lags(source: &Source, least: u32) -> bool {
+    source.spreads() && source.brought < least
 }

@@ -152,6 +152,7 @@ impl Swarm {
     fn on_joined(&mut self, now: Time, id: SourceId, profile: Profile) {
         assert!(self.board.source(id).is_none(), "a source's id is not used twice: {id:?}");
         self.board.join(id, Source::new(self.board.layout(), profile, &self.config, now));
+        self.trust_newcomer(id);
         self.share_out();
     }
 

@@ -143,7 +143,6 @@ impl Swarm {
         if fetching.part == Part::RestFromEnd {
             return; // less than a chunk says nothing about the time that one takes
         }
-        source.overdue = false;
         let took = now.since(fetching.since);
         smooth(&mut source.fetch_time, took);
         smooth(&mut self.fetch_time, took);
@@ -151,6 +150,7 @@ impl Swarm {
         source.least_time = Some(least);
         let sample = Sample { waiting, others: source.outstanding(), took, least };
         source.window.on_fetched(now, &sample);
+        self.credit(id);
     }
 
     pub(super) fn on_verified(&mut self, now: Time, id: SourceId, chunk: ChunkId) {

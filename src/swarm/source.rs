@@ -62,8 +62,8 @@ pub(super) struct Source {
     pub(super) heard: Time,
     /// When it is to be tried again, if it is silent.
     pub(super) silent: Option<Time>,
-    /// Whether the last request that shows its pace was too late, so that others were asked as well.
-    pub(super) overdue: bool,
+    /// Chunks that it brought of late; see `lag`.
+    pub(super) brought: u32,
     pub(super) bad: u32,
     /// Requests of it that wait here.
     pub(super) queued: u32,
@@ -95,7 +95,7 @@ impl Source {
             refusals: 0,
             heard: now,
             silent: None,
-            overdue: false,
+            brought: 0,
             bad: 0,
             queued: 0,
             fetch_time: None,

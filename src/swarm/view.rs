@@ -75,7 +75,7 @@ pub struct SourceView {
     pub queued: u32,
     /// It owes us something and says nothing, so that it is not relied upon.
     pub silent: bool,
-    /// Its chunks take much longer than those of others.
+    /// It brings much less than others do.
     pub lags: bool,
 }
 
@@ -106,7 +106,7 @@ impl Swarm {
 
     /// Every source, by id.
     pub fn sources(&self) -> impl Iterator<Item = SourceView> + '_ {
-        let limit = self.lag_limit();
+        let least = self.least_brought();
         self.board.sources().iter().map(move |(id, source)| SourceView {
             id: *id,
             profile: source.profile,
@@ -116,7 +116,7 @@ impl Swarm {
             window: source.window.size(),
             queued: source.queued,
             silent: source.silent.is_some(),
-            lags: lags(source, limit),
+            lags: lags(source, least),
         })
     }
 

@@ -2,53 +2,72 @@
 
 use super::*;
 
-/// Lets every source bring one chunk of its own, each after so many milliseconds.
-fn after_a_chunk_each(millis: &[u64]) -> Stage {
-    let chunks: Vec<[u32; 1]> = (0..).take(millis.len()).map(|index| [index]).collect();
-    let neighbours: Vec<&[u32]> = chunks.iter().map(|chunk| &chunk[..]).collect();
-    let mut stage = Stage::leecher_among(&neighbours);
-    let mut order: Vec<(u64, u32)> = millis.iter().copied().zip(0..).collect();
-    order.sort_unstable();
-    for (at, id) in order {
-        stage.now = Time::ZERO + Duration::from_millis(at);
-        stage.fetched(id, id);
+/// A leecher whose sources 0, 1, 2… bring so many chunks each, in turn.
+fn after(brought: &[u32]) -> Stage {
+    let layout = Layout::new(1024 * 1024, 1024).unwrap();
+    let mut stage = Stage::leecher();
+    stage.swarm = Swarm::new(layout, Bitfield::none(layout), Config::default(), 1);
+    for id in (0..).map(SourceId).take(brought.len()) {
+        stage.tell(Input::Joined { source: id, profile: Profile::default() });
+        stage.tell(Input::Holds { source: id, chunks: Bitfield::all(layout) });
+    }
+    for round in 0..brought.iter().copied().max().unwrap_or(0) {
+        for (id, _) in (0..).zip(brought).filter(|(_, count)| round < **count) {
+            bring(&mut stage, id);
+        }
     }
     stage
 }
 
-#[test]
-fn a_source_that_is_much_slower_than_the_others_does_not_count_as_a_neighbour() {
-    assert_eq!(after_a_chunk_each(&[10, 10, 12, 100]).swarm.counted_on(), 3);
-    let lags: Vec<bool> = after_a_chunk_each(&[10, 100, 12]).swarm.sources().map(|view| view.lags).collect();
-    assert_eq!(lags, [false, true, false]);
+/// Lets a source bring what it was asked for.
+fn bring(stage: &mut Stage, id: u32) {
+    let source = SourceId(id);
+    let asked = stage.swarm.board.source(source).and_then(|s| s.fetching.first()).map(|f| f.asked);
+    let chunk = asked.expect("whoever holds everything is asked for something");
+    stage.tell(Input::Fetched { source, asked: chunk, chunk, waiting: 1 });
+    stage.tell(Input::Verified { source, chunk });
+}
+
+fn lagging(stage: &Stage) -> Vec<u32> {
+    stage.swarm.sources().filter(|view| view.lags).map(|view| view.id.0).collect()
 }
 
 #[test]
-fn half_of_the_sources_may_be_slow_and_are_seen_to_be() {
-    assert_eq!(after_a_chunk_each(&[100, 10, 110, 12, 120, 9]).swarm.counted_on(), 3);
-}
-
-#[test]
-fn equal_sources_all_count_however_slow_they_are() {
-    assert_eq!(after_a_chunk_each(&[400, 420, 390, 410]).swarm.counted_on(), 4);
-    assert_eq!(after_a_chunk_each(&[400]).swarm.counted_on(), 1);
-}
-
-#[test]
-fn a_source_whose_chunks_are_always_fetched_elsewhere_before_they_come_does_not_count() {
-    let mut stage = after_a_chunk_each(&[10, 12, 11]);
-    stage.join(3, &[3]);
-    stage.arriving(3, 3, 3);
-    for _ in 0..10 {
-        stage.pass(Config::default().hedge_after / 10);
-        stage.tell(Input::Haves { source: SourceId(3), chunks: vec![chunk(4)] });
-    }
+fn a_source_that_brings_much_less_than_others_does_not_count_as_a_neighbour() {
+    let stage = after(&[12, 11, 1, 12]);
+    assert_eq!(lagging(&stage), [2]);
     assert_eq!(stage.swarm.counted_on(), 3);
 }
 
 #[test]
-fn whoever_brought_nothing_yet_counts() {
-    assert_eq!(Stage::leecher_among(&[&[0], &[1]]).swarm.counted_on(), 2);
+fn half_of_the_sources_may_be_slow_and_are_seen_to_be() {
+    assert_eq!(lagging(&after(&[1, 12, 1, 11, 0, 12])), [0, 2, 4]);
+}
+
+#[test]
+fn equal_sources_all_count_however_little_they_bring() {
+    assert_eq!(after(&[2, 1, 2, 1]).swarm.counted_on(), 4);
+    assert_eq!(after(&[0, 0]).swarm.counted_on(), 2);
+    assert_eq!(after(&[9, 4, 8, 5, 7, 6]).swarm.counted_on(), 6);
+}
+
+#[test]
+fn a_newcomer_counts_until_the_others_have_shown_that_it_brings_nothing() {
+    let mut stage = after(&[12, 12, 12, 12]);
+    stage.tell(Input::Joined { source: SourceId(4), profile: Profile::default() });
+    assert_eq!(stage.swarm.counted_on(), 5);
+    for _ in 0..40 {
+        (0..4).for_each(|id| bring(&mut stage, id));
+    }
+    assert_eq!(lagging(&stage), [4]);
+}
+
+#[test]
+fn a_source_that_becomes_quick_counts_again() {
+    let mut stage = after(&[14, 14, 0, 14]);
+    assert_eq!(lagging(&stage), [2]);
+    (0..8).for_each(|_| bring(&mut stage, 2));
+    assert!(lagging(&stage).is_empty());
 }
 
 #[test]
@@ -62,14 +81,12 @@ fn a_silent_source_does_not_count_until_it_is_heard() {
 }
 
 #[test]
-fn a_publisher_in_demand_counts_however_long_its_chunks_take() {
-    let mut stage = Stage::leecher_among(&[&[0], &[1], &[2]]);
-    stage.join_as(3, Profile { publisher: true, ..Profile::default() }, &[3]);
-    for id in 0..3 {
-        stage.now = stage.now + MOMENT;
-        stage.fetched(id, id);
+fn a_publisher_in_demand_counts_whatever_it_brings() {
+    let mut stage = after(&[12, 12, 12]);
+    let profile = Profile { publisher: true, ..Profile::default() };
+    stage.tell(Input::Joined { source: SourceId(3), profile });
+    for _ in 0..40 {
+        (0..3).for_each(|id| bring(&mut stage, id));
     }
-    stage.now = stage.now + 100 * MOMENT;
-    stage.fetched(3, 3);
     assert_eq!(stage.swarm.counted_on(), 4);
 }
