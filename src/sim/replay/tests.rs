@@ -171,6 +171,14 @@ fn the_uplink_shows_when_something_was_sent_and_who_waited() {
     node.tell(200, Input::Sent { request: RequestId(2), outcome: Outcome::Delivered });
     let run = only_run(&node.lines);
     let uplink = &run.uplink;
+    node.tell(210, Input::Requested { source, request: RequestId(3), chunk, exact: false });
+    node.tell(250, Input::Tick);
+    let endless = only_run(&node.lines).uplink;
+    assert_eq!(
+        (endless.active, endless.span),
+        (Duration::from_millis(100), Duration::from_millis(150)),
+        "until the end"
+    );
     assert_eq!((uplink.requested, uplink.sent, uplink.delivered, uplink.aborted), (3, 3, 2, 1));
     assert_eq!((uplink.active, uplink.span), (Duration::from_millis(60), Duration::from_millis(100)));
     assert_eq!((uplink.stalled, uplink.delivered_bytes), (Duration::ZERO, 2 * CHUNK));

@@ -40,9 +40,9 @@ pub struct Uplink {
     pub rejected: u64,
     /// Requests that were taken back before their turn.
     pub withdrawn: u64,
-    /// From the first request to the last thing that happened to one.
+    /// From the first request to the last moment at which there was one.
     pub span: Duration,
-    /// How much of it something was being sent.
+    /// How much of it something was being sent; an answer that nobody takes, as by who is frozen, counts too.
     pub active: Duration,
     /// How much of it somebody waited and nothing was being sent.
     pub stalled: Duration,
@@ -98,10 +98,10 @@ impl Uplink {
             }
             Input::Withdrawn { request } => {
                 self.withdrawn += 1;
-                self.end(now, *request);
+                self.end(*request);
             }
             Input::Sent { request, outcome } => {
-                let Some(ended) = self.end(now, *request) else { return };
+                let Some(ended) = self.end(*request) else { return };
                 match outcome {
                     Outcome::Delivered => {
                         self.delivered += 1;
@@ -113,7 +113,7 @@ impl Uplink {
             Input::Left { source } => {
                 let gone: Vec<RequestId> =
                     self.open.iter().filter(|(_, request)| request.source == *source).map(|(id, _)| *id).collect();
-                gone.into_iter().for_each(|id| _ = self.end(now, id));
+                gone.into_iter().for_each(|id| _ = self.end(id));
             }
             _ => {}
         }
@@ -131,7 +131,7 @@ impl Uplink {
             }
             Output::Reject { request } => {
                 self.rejected += 1;
-                self.end(now, *request);
+                self.end(*request);
             }
             _ => {}
         }
@@ -140,6 +140,9 @@ impl Uplink {
     /// Lets the time until `now` pass.
     pub(super) fn advance(&mut self, now: Time) {
         let passed = now.since(std::mem::replace(&mut self.now, now));
+        if let Some(first) = self.first.filter(|_| !self.open.is_empty()) {
+            self.span = now.since(first);
+        }
         let waiting = self.open.len() - self.sending;
         if self.sending > 0 {
             self.active += passed;
@@ -151,10 +154,9 @@ impl Uplink {
         self.waited += waiting * passed.as_secs_f64();
     }
 
-    fn end(&mut self, now: Time, request: RequestId) -> Option<Request> {
+    fn end(&mut self, request: RequestId) -> Option<Request> {
         let ended = self.open.remove(&request)?;
         self.sending -= usize::from(ended.sending);
-        self.span = now.since(self.first.unwrap_or(now));
         Some(ended)
     }
 }
