@@ -4,6 +4,7 @@
 //!
 //! ```console
 //! # cargo run --release --example netem -- run --hosts 2 --rate 200Mbit -- ping -c 3 10.77.0.1
+//! # cargo run --release --example netem -- bench lan-4
 //! # cargo run --release --example netem -- clean
 //! ```
 //!
@@ -18,6 +19,7 @@ use std::process::{ExitCode, exit};
 use clap::{Parser, Subcommand};
 use rustix::process::getpid;
 
+mod bench;
 #[allow(dead_code)] // scenarios use what the shell has no order for
 mod lab;
 mod shell;
@@ -36,6 +38,8 @@ struct Arguments {
 enum Command {
     /// Bring hosts up and run a command on each, or take orders from standard input.
     Run(shell::Options),
+    /// Race programs that replicate over the links of a scenario.
+    Bench(bench::Options),
     /// Remove what programs left behind that were killed.
     Clean,
 }
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Run(options) => guarded(|| shell::run(&options)),
+        Command::Bench(options) => guarded(|| Ok(ExitCode::from(u8::from(!bench::run(&options)?)))),
         Command::Clean => clean(),
     };
     result.unwrap_or_else(|error| {
@@ -58,6 +63,7 @@ type Failure = Box<dyn std::error::Error>;
 fn guarded(work: impl FnOnce() -> Result<ExitCode, Failure>) -> Result<ExitCode, Failure> {
     std::thread::spawn(|| {
         if let Some(code) = signal() {
+            bench::Scratch::remove_own();
             // The main thread may be anywhere; what it makes from now on is found by the next start.
             if let Err(error) = lab::remains::remove_own() {
                 complain(&causes(&error));
@@ -84,6 +90,7 @@ fn signal() -> Option<i32> {
 
 fn clean() -> Result<ExitCode, Failure> {
     let removed = lab::remains::remove_of_the_dead()?;
+    bench::Scratch::remove_of_the_dead();
     say(format_args!("{} namespaces of dead programs removed", removed.len()));
     Ok(ExitCode::SUCCESS)
 }
