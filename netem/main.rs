@@ -20,6 +20,8 @@ use rustix::process::getpid;
 
 #[allow(dead_code)] // scenarios use what the shell has no order for
 mod lab;
+mod link;
+mod network;
 mod shell;
 #[allow(dead_code)] // as above
 mod topology;
