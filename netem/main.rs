@@ -4,6 +4,7 @@
 //!
 //! ```console
 //! # cargo run --release --example netem -- run --hosts 2 --rate 200Mbit -- ping -c 3 10.77.0.1
+//! # cargo run --release --example netem -- validate
 //! # cargo run --release --example netem -- clean
 //! ```
 //!
@@ -22,9 +23,11 @@ use rustix::process::getpid;
 mod lab;
 mod link;
 mod network;
+mod probe;
 mod shell;
 #[allow(dead_code)] // as above
 mod topology;
+mod validate;
 
 /// Emulates networks on one machine; needs root.
 #[derive(Parser)]
@@ -38,6 +41,8 @@ struct Arguments {
 enum Command {
     /// Bring hosts up and run a command on each, or take orders from standard input.
     Run(shell::Options),
+    /// Look with plain probes whether links are what they say; exit code 1 if one is not.
+    Validate(validate::Options),
     /// Remove what programs left behind that were killed.
     Clean,
 }
@@ -46,6 +51,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Run(options) => guarded(|| shell::run(&options)),
+        Command::Validate(options) => guarded(|| validate::run(&options)),
         Command::Clean => clean(),
     };
     result.unwrap_or_else(|error| {

@@ -244,6 +244,7 @@ impl Carrier {
             strain.packets += count as u64;
             strain.late += late;
             strain.worst = strain.worst.max(worst);
+            strain.busy = clock_of(ClockId::ThreadCPUTime).since(Time::ZERO);
         }
         count
     }
@@ -292,7 +293,11 @@ fn dropped_by(devices: &File) -> io::Result<u64> {
 }
 
 fn clock() -> Time {
-    let Timespec { tv_sec, tv_nsec } = clock_gettime(rustix::time::ClockId::Monotonic);
+    clock_of(ClockId::Monotonic)
+}
+
+fn clock_of(which: ClockId) -> Time {
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(which);
     let nanos = i128::from(tv_sec) * 1_000_000_000 + i128::from(tv_nsec);
     Time::from_nanos(u64::try_from(nanos).unwrap_or(0))
 }

@@ -47,7 +47,7 @@ pub(crate) struct Lab {
 }
 
 /// Who carries the packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Backend {
     /// The kernel's queues: rates only.
     Kernel,
@@ -130,6 +130,8 @@ pub(crate) struct Strain {
     pub(crate) late: u64,
     /// The most that one came too late.
     pub(crate) worst: Duration,
+    /// Time of a processor that the thread has used.
+    pub(crate) busy: Duration,
     /// Packets that were never read, because too many waited: the figures of a run with any of these are worth nothing.
     pub(crate) overrun: u64,
 }
@@ -183,6 +185,15 @@ impl Lab {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.namespaces[host]]).arg(program);
         command
+    }
+
+    /// Opens something on a host: a socket stays there, whichever thread uses it.
+    pub(crate) fn inside<T: Send>(
+        &self,
+        host: usize,
+        open: impl FnOnce() -> std::io::Result<T> + Send,
+    ) -> Result<T, LabError> {
+        system::inside(&self.namespaces[host], open)?.map_err(|source| LabError::Thread { source })
     }
 
     /// Changes the network.

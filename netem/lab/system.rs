@@ -78,8 +78,8 @@ pub(crate) enum LabError {
         #[source]
         source: io::Error,
     },
-    /// The emulator's thread cannot do its work.
-    #[error("cannot run the emulator")]
+    /// A thread or a socket of the lab itself cannot do its work.
+    #[error("cannot work within the lab")]
     Thread {
         /// What the system says.
         #[source]
