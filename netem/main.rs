@@ -5,6 +5,7 @@
 //! ```console
 //! # cargo run --release --example netem -- run --hosts 2 --rate 200Mbit -- ping -c 3 10.77.0.1
 //! # cargo run --release --example netem -- bench lan-4
+//! # cargo run --release --example netem -- validate
 //! # cargo run --release --example netem -- clean
 //! ```
 //!
@@ -22,9 +23,13 @@ use rustix::process::getpid;
 mod bench;
 #[allow(dead_code)] // scenarios use what the shell has no order for
 mod lab;
+mod link;
+mod network;
+mod probe;
 mod shell;
 #[allow(dead_code)] // as above
 mod topology;
+mod validate;
 
 /// Emulates networks on one machine; needs root.
 #[derive(Parser)]
@@ -40,6 +45,8 @@ enum Command {
     Run(shell::Options),
     /// Race programs that replicate over the links of a scenario.
     Bench(bench::Options),
+    /// Look with plain probes whether links are what they say; exit code 1 if one is not.
+    Validate(validate::Options),
     /// Remove what programs left behind that were killed.
     Clean,
 }
@@ -49,6 +56,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Run(options) => guarded(|| shell::run(&options)),
         Command::Bench(options) => guarded(|| Ok(ExitCode::from(u8::from(!bench::run(&options)?)))),
+        Command::Validate(options) => guarded(|| validate::run(&options)),
         Command::Clean => clean(),
     };
     result.unwrap_or_else(|error| {

@@ -10,13 +10,14 @@
 use std::ffi::{OsStr, OsString};
 use std::io::BufRead;
 use std::process::{Child, ExitCode};
+use std::time::Duration;
 
 use clap::Args;
-use strew::sim::Rate;
-use strew::units::{ParseUnitError, parse_rate};
+use strew::sim::{Rate, Rung, read_loss};
+use strew::units::{Bytes, ParseUnitError, parse_bytes, parse_duration, parse_rate};
 
-use crate::lab::{Change, Counters, Lab};
-use crate::topology::{Host, Link, MTU, Topology};
+use crate::lab::{Backend, Change, Counters, Lab};
+use crate::topology::{Host, Link, Loss, MTU, Topology};
 use crate::{Failure, say};
 
 /// What to bring up, and what to do with it.
@@ -25,14 +26,38 @@ pub(crate) struct Options {
     /// Number of hosts; their addresses are 10.77.0.1 and so on.
     #[arg(long, default_value_t = 2)]
     hosts: usize,
+    /// A link of netem/links.csv for every host: its rate, its round trip between any two hosts, its jitter and its loss.
+    #[arg(long)]
+    link: Option<String>,
     /// Rate of every host's links, for instance 200Mbit; no limit when it is not given.
     #[arg(long, value_parser = rate)]
     rate: Option<Rate>,
+    /// Round trip between any two hosts, for instance 20ms.
+    #[arg(long, value_parser = parse_duration)]
+    round_trip: Option<Duration>,
+    /// How far the delay strays from its mean one way, at most.
+    #[arg(long, value_parser = parse_duration)]
+    jitter: Option<Duration>,
+    /// Share of the packets lost each way: 0, 0.1% or "1% in bursts of 8".
+    #[arg(long, value_parser = loss)]
+    loss: Option<Loss>,
+    /// Share of the packets that are overtaken, from 0 to 1.
+    #[arg(long)]
+    reorder: Option<f64>,
+    /// What may wait for a link, for instance 256KiB.
+    #[arg(long, value_parser = parse_bytes)]
+    queue: Option<u64>,
+    /// Stands for all chance.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Who carries the packets; the kernel's queues if rates are all that is asked for.
+    #[arg(long, value_enum)]
+    backend: Option<Backend>,
     /// The longest packet in bytes.
     #[arg(long, default_value_t = MTU)]
     mtu: u32,
     /// Command to run on every host, with NETEM_HOST (0, 1, …) and NETEM_ADDRESSES in its environment; without one, orders are read from
-    /// standard input: `rate HOST UP DOWN`, `cut HOST…`, `heal`, `counters`, `exec HOST COMMAND…`.
+    /// standard input: `rate HOST UP DOWN`, `loss HOST SHARE`, `cut HOST…`, `heal`, `counters`, `exec HOST COMMAND…`.
     #[arg(last = true)]
     command: Vec<OsString>,
 }
@@ -41,13 +66,36 @@ fn rate(text: &str) -> Result<Rate, ParseUnitError> {
     parse_rate(text).map(Rate)
 }
 
+fn loss(text: &str) -> Result<Loss, String> {
+    let (share, burst) = read_loss(text).ok_or("is no loss; write 0, 0.1% or \"1% in bursts of 8\"")?;
+    Ok(Loss::of_share(share, burst))
+}
+
+impl Options {
+    fn topology(&self) -> Result<Topology, Failure> {
+        let named = |name: &String| Rung::named(name).ok_or(format!("there is no link {name:?}; see netem/links.csv"));
+        let rung = self.link.as_ref().map(named).transpose()?;
+        let (mut up, mut down) = rung.as_ref().map_or((Link::FREE, Link::FREE), Link::of_rung);
+        for link in [&mut up, &mut down] {
+            link.rate = self.rate.or(link.rate);
+            link.queue = self.queue.map_or(link.queue, Bytes);
+        }
+        up.delay = self.round_trip.map_or(up.delay, |round_trip| round_trip / 2);
+        up.jitter = self.jitter.unwrap_or(up.jitter);
+        up.loss = self.loss.unwrap_or(up.loss);
+        up.reorder = self.reorder.unwrap_or(up.reorder);
+        let hosts = (0..self.hosts).map(|at| Host::new(format!("host {at}"), up, down)).collect();
+        Ok(Topology { seed: self.seed, mtu: self.mtu, ..Topology::new(hosts) })
+    }
+}
+
 /// Brings a lab up and uses it; the exit code is the first that is not 0.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let link = Link { rate: options.rate, ..Link::FREE };
-    let hosts = (0..options.hosts).map(|at| Host::new(format!("host {at}"), link, link)).collect();
-    let mut topology = Topology::new(hosts);
-    topology.mtu = options.mtu;
-    let mut lab = Lab::up(&topology)?;
+    let topology = options.topology()?;
+    let mut lab = match options.backend {
+        Some(backend) => Lab::up_on(backend, &topology)?,
+        None => Lab::up(&topology)?,
+    };
     match options.command.split_first() {
         Some((program, words)) => everywhere(&lab, options.hosts, program, words),
         None => orders(&mut lab, options.hosts),
@@ -97,6 +145,11 @@ fn obey(lab: &mut Lab, words: &[&str]) -> Result<(), Failure> {
             let hosts = hosts.iter().map(|host| host.parse()).collect::<Result<_, _>>()?;
             lab.change(&Change::Cut { hosts })?;
         }
+        ["loss", host, share @ ..] if !share.is_empty() => {
+            let host = host.parse()?;
+            let (up, down) = lab.links_of(host)?;
+            lab.change(&Change::Links { host, up: Link { loss: loss(&share.join(" "))?, ..up }, down })?;
+        }
         ["heal"] => lab.change(&Change::Heal)?,
         ["counters"] => {
             for (host, counters) in lab.all_counters()?.iter().enumerate() {
@@ -109,7 +162,7 @@ fn obey(lab: &mut Lab, words: &[&str]) -> Result<(), Failure> {
             let status = lab.command(host, OsStr::new(program)).args(rest).status()?;
             say(format_args!("{status}"));
         }
-        _ => return Err("not an order; there are rate, cut, heal, counters and exec".into()),
+        _ => return Err("not an order; there are rate, loss, cut, heal, counters and exec".into()),
     }
     Ok(())
 }

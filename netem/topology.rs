@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use strew::sim::Rate;
+use strew::sim::{Rate, Rung};
 use strew::units::Bytes;
 
 /// The whole network.
@@ -113,6 +113,15 @@ impl Link {
         Self { rate: Some(rate), ..Self::FREE }
     }
 
+    /// The links of a host on a rung of the ladder: from it, and to it.
+    ///
+    /// Whatever happens on the way happens on the first, so between two such hosts it happens once each way.
+    pub(crate) fn of_rung(rung: &Rung) -> (Self, Self) {
+        let down = Self { queue: rung.queue(), ..Self::of_rate(rung.rate) };
+        let loss = Loss::of_share(rung.loss, rung.burst);
+        (Self { delay: rung.round_trip / 2, jitter: rung.jitter, loss, ..down }, down)
+    }
+
     /// Whether it does what a token bucket cannot.
     pub(crate) fn needs_emulator(&self) -> bool {
         let Self { rate: _, queue: _, delay, jitter, loss, reorder } = *self;
@@ -121,6 +130,15 @@ impl Link {
 }
 
 impl Loss {
+    /// This share, in bursts if their mean length is above 1.
+    pub(crate) fn of_share(share: f64, burst: f64) -> Self {
+        match share {
+            0.0 => Self::None,
+            _ if burst > 1.0 => Self::Bursty { rate: share, mean_burst: burst },
+            _ => Self::Random(share),
+        }
+    }
+
     /// The share of all packets that is lost.
     pub(crate) const fn share(self) -> f64 {
         match self {

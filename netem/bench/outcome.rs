@@ -27,7 +27,7 @@ pub(crate) fn of(plan: &Plan<'_>, trail: &Trail) -> Record {
     let hosts: Vec<HostRecord> =
         (0..trail.lanes.len()).map(|host| host_record(plan, trail, host, differences[host].is_none())).collect();
     let problem = trail.problem.clone().map(|problem| with_words(&problem, plan, trail));
-    let problem = problem.or_else(|| unequal(plan, &differences));
+    let problem = problem.or_else(|| unequal(plan, &differences)).or_else(|| overrun(trail));
     let transport = plan.contender.transport;
     let mtu = plan.scenario.mtu;
     let bytes = plan.scenario.size.0;
@@ -70,6 +70,7 @@ pub(crate) fn of(plan: &Plan<'_>, trail: &Trail) -> Record {
         dropped: dropped as f64 / (arrived + dropped).max(1) as f64,
         busy: trail.busy,
         cpu_bound: trail.busy > BUSY_MAX,
+        late: trail.strain.map(|strain| strain.late as f64 / strain.packets.max(1) as f64),
         hosts,
     }
 }
@@ -123,6 +124,13 @@ fn unequal(plan: &Plan<'_>, differences: &[Option<String>]) -> Option<String> {
         let how = differences[host].as_ref()?;
         Some(format!("the copy of {} is not the source: {how}", plan.machines[host].name))
     })
+}
+
+/// Packets that the emulator never read were lost by this machine and not by a link.
+fn overrun(trail: &Trail) -> Option<String> {
+    let overrun = trail.strain.map_or(0, |strain| strain.overrun);
+    (overrun > 0)
+        .then(|| format!("the emulator could not keep up and lost {overrun} packets; use lower rates or fewer hosts"))
 }
 
 /// A problem with what the machine that it names said last.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::lab::{Change, Counters, Lab, LabError};
+use crate::lab::{Change, Counters, Lab, LabError, Strain};
 
 use super::bound;
 use super::busy::Busy;
@@ -76,6 +76,8 @@ pub(crate) struct Trail {
     /// What crossed from one zone to another: from, to, counters.
     pub(crate) between: Vec<(String, String, Counters)>,
     pub(crate) addresses: Vec<std::net::IpAddr>,
+    /// How well the emulator kept up, where it carried the packets.
+    pub(crate) strain: Option<Strain>,
 }
 
 /// A run in progress.
@@ -326,7 +328,8 @@ impl Race<'_> {
             between.push((link.from.clone(), link.to.clone(), self.lab.between(&link.from, &link.to)?));
         }
         let addresses = everybody.iter().map(|host| self.lab.address(*host)).collect();
-        Ok(Trail { lanes: self.lanes, samples: self.samples, problem, busy, between, addresses })
+        let strain = self.lab.strain()?;
+        Ok(Trail { lanes: self.lanes, samples: self.samples, problem, busy, between, addresses, strain })
     }
 }
 

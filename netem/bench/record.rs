@@ -60,8 +60,14 @@ pub(crate) struct Record {
     /// Share of the machine's processors that was busy between the first start and the last completion.
     pub(crate) busy: f64,
     pub(crate) cpu_bound: bool,
+    /// Share of the packets that the emulator delivered more than a millisecond too late; absent on the kernel's queues.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) late: Option<f64>,
     pub(crate) hosts: Vec<HostRecord>,
 }
+
+/// A share of late packets above which a run did not have the links that it asked for.
+pub(crate) const LATE_MAX: f64 = 0.01;
 
 /// What became of one wave.
 #[derive(Clone, Debug, Serialize)]

@@ -9,7 +9,7 @@
 
 use std::fmt::Write;
 
-use super::record::{Record, Wave};
+use super::record::{LATE_MAX, Record, Wave};
 use super::scenario::Aims;
 
 /// The runs of one contender on one data set.
@@ -80,6 +80,13 @@ impl Cell<'_> {
                 lines,
                 "\n    CPU-bound: {most} of {} runs; their makespan says little about links",
                 self.runs.len()
+            );
+        }
+        let late = self.good().iter().filter(|run| run.late.is_some_and(|late| late > LATE_MAX)).count();
+        if late > 0 {
+            let _ = write!(
+                lines,
+                "\n    LATE: in {late} runs the emulator delivered more than 1 % of the packets over 1 ms too late"
             );
         }
         if self.runs.first().is_some_and(|run| run.waves.len() > 1) {

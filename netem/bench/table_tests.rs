@@ -36,6 +36,7 @@ fn run(makespan: f64, copies: f64) -> Record {
         dropped: 0.0,
         busy: 0.5,
         cpu_bound: false,
+        late: None,
         hosts: Vec::new(),
     }
 }

@@ -97,15 +97,11 @@ impl Kernel {
         self.links[host]
     }
 
-    /// Leaves these hosts only each other, and the others only each other.
+    /// Leaves these hosts only each other, and the others only each other. Without hosts it joins all again.
     pub(crate) fn cut(&self, hosts: &[usize]) -> Result<(), LabError> {
-        let moves: Vec<_> = hosts.iter().map(|host| format!("link set to{host} master apart")).collect();
-        batch("ip", &self.hub, &moves).map(|_| ())
-    }
-
-    /// Joins all hosts again.
-    pub(crate) fn heal(&self) -> Result<(), LabError> {
-        let moves: Vec<_> = (0..self.namespaces.len()).map(|host| format!("link set to{host} master bridge")).collect();
+        let bridge = |host| if hosts.contains(&host) { "apart" } else { "bridge" };
+        let moves: Vec<_> =
+            (0..self.namespaces.len()).map(|host| format!("link set to{host} master {}", bridge(host))).collect();
         batch("ip", &self.hub, &moves).map(|_| ())
     }
 

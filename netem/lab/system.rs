@@ -67,6 +67,24 @@ pub(crate) enum LabError {
         #[source]
         source: io::Error,
     },
+    /// A host's device cannot be made.
+    #[error(
+        "cannot make a TUN device in the namespace {name}; the kernel needs the module `tun`, and the system its device file"
+    )]
+    Device {
+        /// The namespace.
+        name: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A thread or a socket of the lab itself cannot do its work.
+    #[error("cannot work within the lab")]
+    Thread {
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// The kernel does not say what its queues did.
     #[error("cannot read the counters of the queues in the namespace {name}")]
     Counters {
