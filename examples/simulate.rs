@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 use strew::sim::replay::{Run, summary};
-use strew::sim::{self, Cell, Measured, Report, SEEDS, SLACK, Scenario, Shape};
+use strew::sim::{self, Cell, Measured, Rate, Report, Rung, SEEDS, SLACK, Scenario, Shape};
 use strew::units::{Bytes, parse_bytes, parse_duration};
 
 /// Simulates the distribution of a content from its publishers to many peers.
@@ -77,9 +77,12 @@ struct Shaped {
     /// Size of a chunk; several are tried one after the other.
     #[arg(long, default_value = "256KiB,1MiB", value_delimiter = ',')]
     chunk: Vec<String>,
-    /// Round trip between any two machines.
-    #[arg(long, default_value = "500us")]
-    round_trip: String,
+    /// Round trip between any two machines; 500us unless a link says another one.
+    #[arg(long)]
+    round_trip: Option<String>,
+    /// A link of netem/links.csv, for its rate and its round trip; there is no loss here.
+    #[arg(long)]
+    link: Option<String>,
     /// First seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -260,13 +263,23 @@ fn scenario(args: &Shaped, chunk: &str, seed: u64) -> Result<Scenario, String> {
         |text: &str| parse_bytes(text).map(Bytes).map_err(|error| format!("cannot read {text:?} as a size: {error}"));
     let shape = Shape::ALL.iter().find(|(name, _)| *name == args.shape).map(|(_, shape)| *shape);
     let shape = shape.ok_or_else(|| format!("there is no shape {:?}; see --help", args.shape))?;
-    let mut scenario = Scenario::shaped(shape, args.peers, bytes(&args.size)?, bytes(chunk)?, seed);
-    scenario.round_trip = parse_duration(&args.round_trip)
-        .map_err(|error| format!("cannot read {:?} as a time: {error}", args.round_trip))?;
+    let link = args.link.as_deref().map(link).transpose()?;
+    let rate = link.map_or(Rate::GIGABIT, |link| link.rate);
+    let mut scenario = Scenario::shaped_at(rate, shape, args.peers, bytes(&args.size)?, bytes(chunk)?, seed);
+    scenario.round_trip = link.map_or(scenario.round_trip, |link| link.round_trip);
+    if let Some(text) = &args.round_trip {
+        scenario.round_trip =
+            parse_duration(text).map_err(|error| format!("cannot read {text:?} as a time: {error}"))?;
+    }
     scenario.check = args.check;
     scenario.config.uploads_at_once = args.uploads.unwrap_or(scenario.config.uploads_at_once);
     scenario.config.window_max = args.window.unwrap_or(scenario.config.window_max);
     Ok(scenario)
+}
+
+fn link(name: &str) -> Result<Rung, String> {
+    let names = || Rung::all().iter().map(|rung| rung.name).collect::<Vec<_>>().join(", ");
+    Rung::named(name).ok_or_else(|| format!("there is no link {name:?}; there are {}", names()))
 }
 
 fn figures(report: &Report, took: Duration) -> String {
@@ -291,9 +304,11 @@ fn figures(report: &Report, took: Duration) -> String {
 /// The arguments that repeat one run of a shape.
 fn replay(args: &Shaped, chunk: &str, seed: u64) -> String {
     let mut command = format!(
-        "--shape {} --peers {} --size {} --chunk {chunk} --round-trip {} --seed {seed} --check",
-        args.shape, args.peers, args.size, args.round_trip
+        "--shape {} --peers {} --size {} --chunk {chunk} --seed {seed} --check",
+        args.shape, args.peers, args.size
     );
+    args.round_trip.iter().for_each(|round_trip| command += &format!(" --round-trip {round_trip}"));
+    args.link.iter().for_each(|link| command += &format!(" --link {link}"));
     args.uploads.iter().for_each(|uploads| command += &format!(" --uploads {uploads}"));
     args.window.iter().for_each(|window| command += &format!(" --window {window}"));
     command

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 mod parse;
 
-pub use parse::{ParseUnitError, parse_bytes, parse_duration};
+pub use parse::{ParseUnitError, parse_bytes, parse_duration, parse_rate};
 
 /// The random numbers of the pure half, always made from a seed and passed in.
 pub type Rng = fastrand::Rng;

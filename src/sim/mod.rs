@@ -11,6 +11,7 @@
 
 mod effects;
 mod graph;
+mod ladder;
 mod lie;
 mod link;
 mod neighbours;
@@ -27,6 +28,7 @@ mod tests;
 mod transfer;
 mod world;
 
+pub use ladder::{Rung, RungError, read_loss};
 pub use report::{Report, Shortfall};
 pub use scenario::{Failure, Host, Lie, Outage, Rate, Scenario};
 pub use shape::Shape;

@@ -77,10 +77,16 @@ impl Shape {
 }
 
 impl Scenario {
-    /// Publishers and `peers` peers of this shape; `seed` chooses who dies or joins when.
+    /// Publishers and `peers` peers of this shape with links of 1 Gbit/s; `seed` chooses who dies or joins when.
     #[must_use]
     pub fn shaped(shape: Shape, peers: usize, total: Bytes, chunk: Bytes, seed: u64) -> Self {
-        let rate = if shape == Shape::ThinLinks { Rate::GIGABIT.over(100) } else { Rate::GIGABIT };
+        Self::shaped_at(Rate::GIGABIT, shape, peers, total, chunk, seed)
+    }
+
+    /// The same with links of another rate.
+    #[must_use]
+    pub fn shaped_at(rate: Rate, shape: Shape, peers: usize, total: Bytes, chunk: Bytes, seed: u64) -> Self {
+        let rate = if shape == Shape::ThinLinks { rate.over(100) } else { rate };
         let ideal = rate.time(total.0);
         let mut rng = Rng::with_seed(seed);
         let mut publishers = vec![Host::publisher(rate); shape.publishers()];

@@ -1,8 +1,8 @@
-//! Sizes and durations as a person types them.
+//! Sizes, durations and rates as a person types them.
 //!
 //! Sizes carry a binary or decimal unit ("16MiB", "64k", "1.5GB"); durations are Go's ("1h30m", "250ms"), because the
-//! fleets that move here have them in their manifests. A bare number is bytes; whether that is allowed is the flag's
-//! decision (`cli`), not the parser's.
+//! fleets that move here have them in their manifests; rates are decimal bits ("200Mbit"). A bare number is bytes; whether
+//! that is allowed is the flag's decision (`cli`), not the parser's.
 //!
 //! Invariant: what parses is finite, not negative, and fits the type; nothing is rounded silently except below one byte or
 //! one nanosecond.
@@ -33,6 +33,7 @@ pub enum ParseUnitError {
 
 const SIZE_UNITS: &str = "B, KiB, MiB, GiB, TiB (or kB, MB, GB, TB)";
 const TIME_UNITS: &str = "ns, us, ms, s, m, h";
+const RATE_UNITS: &str = "bit, kbit, Mbit, Gbit (a second, decimal)";
 
 /// Reads a size in bytes, such as `16MiB`, `1.5GB` or `4096`.
 ///
@@ -59,6 +60,29 @@ pub fn parse_bytes(text: &str) -> Result<u64, ParseUnitError> {
         _ => return Err(ParseUnitError::Unit { unit: unit.to_owned(), allowed: SIZE_UNITS }),
     };
     scaled(number, scale)
+}
+
+/// Reads the rate of a link, such as `200Mbit`, `1.5Gbit/s` or `64kbit`, as bytes per second.
+///
+/// Links are sold and measured in decimal bits, whatever the case of the letters; bytes per second would be taken for them by somebody.
+///
+/// # Errors
+/// [`ParseUnitError`] says what is wrong; the caller knows the flag's name.
+pub fn parse_rate(text: &str) -> Result<u64, ParseUnitError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(ParseUnitError::Empty);
+    }
+    let (number, unit) = split_number(text)?;
+    let name = unit.strip_suffix("/s").unwrap_or(unit);
+    let scale: u64 = match name.to_ascii_lowercase().as_str() {
+        "bit" => 1,
+        "kbit" => 1_000,
+        "mbit" => 1_000_000,
+        "gbit" => 1_000_000_000,
+        _ => return Err(ParseUnitError::Unit { unit: unit.to_owned(), allowed: RATE_UNITS }),
+    };
+    Ok(scaled(number, scale)? / 8)
 }
 
 /// Reads a Go duration such as `1h30m`, `20s` or `250ms`; `0` needs no unit.
@@ -137,6 +161,18 @@ mod tests {
     fn refuses_sizes_that_are_not_sizes() {
         for text in ["", "MiB", "-1", "1.", ".5k", "1.2.3k", "5 parsecs", "99999999999G", "1e9"] {
             assert!(parse_bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_decimal_bits_a_second() {
+        for (text, bytes) in
+            [("200Mbit", 25_000_000), ("1Gbit/s", 125_000_000), ("1.5 mbit/s", 187_500), ("64kbit", 8000), ("8bit", 1)]
+        {
+            assert_eq!(parse_rate(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "200", "200MB", "25MB/s", "Mbit", "1Mbit/h", "-1Mbit"] {
+            assert!(parse_rate(text).is_err(), "{text}");
         }
     }
 
