@@ -56,7 +56,7 @@ enum Command {
 
 #[derive(Args)]
 struct Shaped {
-    /// homogeneous, thin-links, seeder-quarter, slow, slow-uplinks, arrivals, dying, dying-third, freezing, two-publishers, four-publishers or publisher-dies.
+    /// homogeneous, thin-links, seeder-quarter, slow, slow-uplinks, arrivals, dying, dying-third, freezing, two-publishers, four-publishers, publisher-dies, two-regions, two-regions-wide or lone-publisher.
     #[arg(long, default_value = "homogeneous")]
     shape: String,
     /// Number of peers beside the publishers.
@@ -83,6 +83,9 @@ struct Shaped {
     /// Largest number of chunks asked of one neighbour at a time.
     #[arg(long)]
     window: Option<u32>,
+    /// Do not tell machines their zones.
+    #[arg(long)]
+    no_zones: bool,
     /// Check every machine's invariants after every input.
     #[arg(long)]
     check: bool,
@@ -117,7 +120,7 @@ fn say(line: &str) {
 /// Measures the cells side by side and prints each as soon as those before it are known; whether all are reached.
 fn run_table(cells: &[Cell], seeds: &[u64], threads: usize) -> bool {
     say(&format!("median of seeds {seeds:?}; a cell may be {SLACK} points below its reference"));
-    say("shape           chunk      N   median  reference  difference  copies (at most)  sent in vain");
+    say("shape           chunk      N   median  reference  difference  copies (at most)  crossings  sent in vain");
     let next = AtomicUsize::new(0);
     let printed = Mutex::new((0, BTreeMap::new(), true));
     std::thread::scope(|scope| {
@@ -157,13 +160,14 @@ fn cell_line(cell: &Cell, measured: &Measured) -> String {
         (false, false) => "  NOT COMPLETE",
     };
     format!(
-        "{:<15} {:>7} {:>5}  {:>7.1}  {reference:>9}  {difference:>10}  {:>6.3} ({most:>4})  {:>19.2} %{verdict}",
+        "{:<15} {:>7} {:>5}  {:>7.1}  {reference:>9}  {difference:>10}  {:>6.3} ({most:>4})  {:>14.3}  {:>12.2} %{verdict}",
         cell.shape.name(),
         // Without the fraction that sizes are shown with.
         cell.chunk.to_string().replace(".0", ""),
         cell.peers,
         measured.efficiency,
         measured.copies,
+        measured.crossings,
         100.0 * measured.waste,
     )
 }
@@ -232,6 +236,7 @@ fn scenario(args: &Shaped, chunk: &str, seed: u64) -> Result<Scenario, String> {
     scenario.round_trip = parse_duration(&args.round_trip)
         .map_err(|error| format!("cannot read {:?} as a time: {error}", args.round_trip))?;
     scenario.check = args.check;
+    scenario.steering = !args.no_zones;
     scenario.config.uploads_at_once = args.uploads.unwrap_or(scenario.config.uploads_at_once);
     scenario.config.window_max = args.window.unwrap_or(scenario.config.window_max);
     Ok(scenario)
@@ -239,13 +244,14 @@ fn scenario(args: &Shaped, chunk: &str, seed: u64) -> Result<Scenario, String> {
 
 fn figures(report: &Report, took: Duration) -> String {
     format!(
-        "{:.1} % ({:.3} s, bound {:.3} s), publishers {:.3} copies ({} in the first pass), control {}, duplicates {} of {}, \
+        "{:.1} % ({:.3} s, bound {:.3} s), publishers {:.3} copies ({} in the first pass), {:.3} crossings, control {}, duplicates {} of {}, \
          {:.2} % sent in vain, {} events in {:.1} s, trace {:016x}",
         100.0 * report.efficiency(),
         report.makespan.as_secs_f64(),
         report.bound.as_secs_f64(),
         report.publisher_copies,
         report.first_pass_copies.map_or_else(|| "-".to_owned(), |copies| format!("{copies:.3}")),
+        report.crossings,
         report.control,
         report.duplicates,
         report.fetched,
@@ -262,6 +268,7 @@ fn replay(args: &Shaped, chunk: &str, seed: u64) -> String {
         "--shape {} --peers {} --size {} --chunk {chunk} --round-trip {} --seed {seed} --check",
         args.shape, args.peers, args.size, args.round_trip
     );
+    command += if args.no_zones { " --no-zones" } else { "" };
     args.uploads.iter().for_each(|uploads| command += &format!(" --uploads {uploads}"));
     args.window.iter().for_each(|window| command += &format!(" --window {window}"));
     command

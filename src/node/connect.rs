@@ -12,9 +12,8 @@ use quinn::{ConnectionError, Incoming};
 use super::Node;
 use super::candidates::Origin;
 use super::content::OUR_INDEX;
-use super::dials::Room;
 use super::event::Event;
-use super::links::{ACCEPT_MAX, ACCEPT_MAX_PUBLISHER, Admission, DIAL_TARGET, Link};
+use super::links::{ACCEPT_MAX, ACCEPT_MAX_PUBLISHER, Admission, Link};
 use super::neighbourhood::Occasion;
 use super::pulse::Pulse;
 use super::report::Report;
@@ -22,7 +21,6 @@ use crate::discovery::ResolveError;
 use crate::identity::{Failure, Role, identity_of};
 use crate::net::{Greeted, LinkError, dial, greet, link, remote_address};
 use crate::swarm::{Input, SourceId};
-use crate::units::Time;
 use crate::wire::{Hello, List, Message, Offer, Reason, Reject, Text, VERSION, Wants};
 
 /// Handshakes in progress beyond which a newcomer must first prove its address (32: more than any swarm's honest rush per node).
@@ -76,22 +74,8 @@ impl Node {
         }
     }
 
-    /// How many addresses may be dialled now. Whoever does not answer takes no place, and a leecher to whom nothing comes looks further.
-    fn room_to_dial(&self) -> Room {
-        let target = if self.is_starving() { ACCEPT_MAX } else { DIAL_TARGET };
-        self.dials.room(target.saturating_sub(self.answering()), self.clock.now())
-    }
-
-    /// When to dial next, if more neighbours are wanted.
-    pub(super) fn dial_deadline(&self) -> Option<Time> {
-        if self.room_to_dial().all == 0 {
-            return None;
-        }
-        self.candidates.deadline(self.dials.gossip_from())
-    }
-
     /// Whether chunks are missing and none came for a while.
-    fn is_starving(&self) -> bool {
+    pub(super) fn is_starving(&self) -> bool {
         let incomplete = self.content.as_ref().is_some_and(|content| !content.swarm.is_complete());
         incomplete && self.clock.now() - self.last_progress > STARVING_AFTER
     }
@@ -221,6 +205,7 @@ impl Node {
         }
         let publishes = self.content.as_ref().is_some_and(|content| content.press.is_some());
         let most = if publishes { ACCEPT_MAX_PUBLISHER } else { ACCEPT_MAX };
+        let most = self.most_neighbours(most, &greeted.hello.zone);
         match self.links.admit(self.peer, greeted.hello.peer, greeted.dialled, most) {
             Admission::Keep => {}
             Admission::Replace(older) => {
@@ -247,6 +232,7 @@ impl Node {
             }
         }
         self.candidates.add(address, Origin::Gossip, now);
+        self.candidates.place(address, self.is_far(&greeted.hello.zone));
         self.candidates.connected(address, now);
         self.welcome(greeted, address);
     }

@@ -36,11 +36,13 @@ impl Swarm {
 
     /// The chunk in flight that `id` holds and that is likely to be last.
     fn latest_chunk(&self, id: SourceId) -> Option<ChunkId> {
-        let known = &self.board.source(id)?.known;
+        let source = self.board.source(id)?;
+        let known = &source.known;
         let others = self.board.sources().iter().filter(|(other, _)| **other != id);
         let candidates = others.flat_map(|(_, source)| &source.fetching).filter(|f| {
             f.claims
                 && known.contains(f.chunk)
+                && self.may_cross(source, f.chunk)
                 && self.board.claims(f.chunk) < SOURCES_PER_CHUNK
                 && !self.board.is_alone(f.chunk)
                 && !self.board.is_verifying(f.chunk)

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::bitfield::Bitfield;
 use crate::chunk::{ChunkId, Layout};
 use crate::swarm::config::Config;
-use crate::swarm::event::{Part, Profile};
+use crate::swarm::event::{Part, Profile, Zone};
 use crate::swarm::window::Window;
 use crate::units::Time;
 
@@ -45,6 +45,8 @@ pub(super) struct Distrust {
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     pub(super) profile: Profile,
+    /// It is in another zone. Whoever has no label is near to everybody.
+    pub(super) far: bool,
     pub(super) known: Bitfield,
     /// Chunks that we hold and it does not: how deprived it is, as far as we can help.
     pub(super) gain: u32,
@@ -80,7 +82,9 @@ impl Source {
         } else {
             Window::adaptive(config.window_start, config.window_max)
         };
+        let labelled = [profile.zone, config.zone].iter().all(|zone| *zone != Zone::default());
         Self {
+            far: labelled && !profile.local && profile.zone != config.zone,
             profile,
             known: Bitfield::none(layout),
             gain: 0,

@@ -158,6 +158,8 @@ fn lists_are_read_up_to_their_bound_and_not_beyond() {
     let peer = PeerAddr { addr, peer: Some(PeerId([0; 16])), zone: text(&"z".repeat(ZONE_LEN_MAX)) };
     assert_bound::<_, 51>(9, PEERS_MAX, &peer, &[], &[0]);
     assert_bound::<_, 51>(9, PEERS_MAX, &addr, &[0], &[]);
+    let reach = Reach { member: u64::MAX, stamp: u32::MAX, reaches: true };
+    assert_bound::<_, 257>(13, MEMBERS_MAX, &reach, &content, &[]);
 }
 
 #[test]
