@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release --example simulate -- --shape homogeneous --peers 32 --chunk 1MiB --seed 1` is one run of a shape;
 //! `… -- table` prints the whole efficiency table beside the reference (`--big`: with a thousand peers, a row each);
-//! `… -- seed 17` repeats a random run with every invariant checked (`--runs 1000`: that one and those after it).
+//! `… -- seed 17` repeats a random run with every invariant checked (`--runs 1000`: that one and those after it; `--zones`: in several
+//! zones).
 //!
 //! Exit code 1: a cell is below its reference, somebody did not become complete, or somebody honest was banned. The command that
 //! repeats such a run is printed.
@@ -51,6 +52,9 @@ enum Command {
         /// Number of seeds, from this one on.
         #[arg(long, default_value_t = 1)]
         runs: u64,
+        /// Among machines in several zones.
+        #[arg(long)]
+        zones: bool,
     },
 }
 
@@ -95,7 +99,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let good = match arguments.command {
         None => run_shaped(&arguments.shaped),
-        Some(Command::Seed { seed, runs }) => Ok(run_random(seed, runs)),
+        Some(Command::Seed { seed, runs, zones }) => Ok(run_random(seed, runs, zones)),
         Some(Command::Table { big, shape, peers, threads }) => {
             let mut cells = sim::cells(big);
             cells.retain(|cell| shape.as_ref().is_none_or(|name| *name == cell.shape.name()));
@@ -173,13 +177,15 @@ fn cell_line(cell: &Cell, measured: &Measured) -> String {
 }
 
 /// Runs random scenarios; whether all converged.
-fn run_random(first: u64, runs: u64) -> bool {
+fn run_random(first: u64, runs: u64, zones: bool) -> bool {
     let (mut good, mut lost, mut slowest) = (true, 0, (0.0, first));
     for seed in first..first.saturating_add(runs) {
-        let (scenario, began) = (Scenario::random(seed), Instant::now());
+        let random = if zones { Scenario::random_with_zones } else { Scenario::random };
+        let (scenario, began) = (random(seed), Instant::now());
         let report = sim::run(&scenario, seed);
         if runs == 1 {
             scenario.hosts.iter().enumerate().for_each(|(index, host)| say(&format!("{index}: {host:?}")));
+            say(&format!("{:?}", scenario.crossing));
         }
         if runs == 1 || !report.converged() {
             say(&format!("{} machines, seed={seed}: {}", scenario.hosts.len(), figures(&report, began.elapsed())));
@@ -187,7 +193,8 @@ fn run_random(first: u64, runs: u64) -> bool {
         if !report.converged() {
             good = false;
             say(&format!("not complete: {}", report.shortfall()));
-            say(&format!("repeat with: cargo run --release --example simulate -- seed {seed}"));
+            let zones = if zones { " --zones" } else { "" };
+            say(&format!("repeat with: cargo run --release --example simulate -- seed {seed}{zones}"));
         }
         lost += u64::from(report.lost > 0);
         let times = report.makespan.as_secs_f64() / report.bound.as_secs_f64().max(0.001);
@@ -244,7 +251,7 @@ fn scenario(args: &Shaped, chunk: &str, seed: u64) -> Result<Scenario, String> {
 
 fn figures(report: &Report, took: Duration) -> String {
     format!(
-        "{:.1} % ({:.3} s, bound {:.3} s), publishers {:.3} copies ({} in the first pass), {:.3} crossings, control {}, duplicates {} of {}, \
+        "{:.1} % ({:.3} s, bound {:.3} s), publishers {:.3} copies ({} in the first pass), {:.3} crossings and {:.3} back, control {}, duplicates {} of {}, \
          {:.2} % sent in vain, {} events in {:.1} s, trace {:016x}",
         100.0 * report.efficiency(),
         report.makespan.as_secs_f64(),
@@ -252,6 +259,7 @@ fn figures(report: &Report, took: Duration) -> String {
         report.publisher_copies,
         report.first_pass_copies.map_or_else(|| "-".to_owned(), |copies| format!("{copies:.3}")),
         report.crossings,
+        report.returned,
         report.control,
         report.duplicates,
         report.fetched,

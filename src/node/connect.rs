@@ -205,6 +205,7 @@ impl Node {
         }
         let publishes = self.content.as_ref().is_some_and(|content| content.press.is_some());
         let most = if publishes { ACCEPT_MAX_PUBLISHER } else { ACCEPT_MAX };
+        let crowded = self.links.len() >= most;
         let most = self.most_neighbours(most, &greeted.hello.zone);
         match self.links.admit(self.peer, greeted.hello.peer, greeted.dialled, most) {
             Admission::Keep => {}
@@ -223,7 +224,7 @@ impl Node {
                 }
                 return;
             }
-            Admission::Full if self.make_room(self.occasion_of(&greeted.hello)) => {}
+            Admission::Full if crowded && self.make_room(self.occasion_of(&greeted.hello)) => {}
             Admission::Full => {
                 // Whoever finds no room here learns where else to ask.
                 let elsewhere = self.addresses_for(address, None);

@@ -84,7 +84,7 @@ fn dialled_later(node: &mut Node) -> Vec<SocketAddr> {
 /// Every address that the node would dial so many seconds from now.
 fn dialled_in(seconds: u64, node: &mut Node) -> Vec<SocketAddr> {
     let later = node.clock.now() + Duration::from_secs(seconds);
-    let room = super::dials::Room { all: 100, gossip: 100 };
+    let room = super::dials::Room { all: 100, gossip: 100, near: 100, far: 100 };
     let mut due: Vec<SocketAddr> =
         node.candidates.dial(room, later, &mut node.rng).into_iter().map(|(address, _)| address).collect();
     due.sort_unstable();

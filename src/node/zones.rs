@@ -76,13 +76,9 @@ impl Node {
     /// Neighbours that answer, in our zone and in others.
     fn answering_by_place(&self) -> (usize, usize) {
         let now = self.clock.now();
-        let answering = self.links.iter().filter(|(_, link)| link.pulse.answers(now));
-        answering.fold(
-            (0, 0),
-            |(near, far), (_, link)| {
-                if self.is_far(&link.hello.zone) { (near, far + 1) } else { (near + 1, far) }
-            },
-        )
+        let outside = |link: &super::links::Link| link.pulse.answers(now) && self.is_far(&link.hello.zone);
+        let far = self.links.iter().filter(|(_, link)| outside(link)).count();
+        (self.answering() - far, far)
     }
 
     /// How many addresses may be dialled now. Whoever does not answer takes no place, and a leecher to whom nothing comes looks further.

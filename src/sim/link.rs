@@ -169,7 +169,7 @@ impl World<'_> {
         let ends = (self.scenario.hosts[host].zone, self.scenario.hosts[receiver].zone);
         let free = self.crossings.entry(ends).or_insert(Time::ZERO);
         *free = self.queue.now().max(*free) + crossing.rate.time(bytes);
-        self.crossed += bytes;
+        *self.crossed.entry(ends).or_default() += bytes;
         *free + crossing.round_trip / 2
     }
 

@@ -37,8 +37,10 @@ pub struct Report {
     pub publisher_copies: f64,
     /// Chunks that the first publisher to have nothing unserved had sent by then, in copies; `None` when that did not happen.
     pub first_pass_copies: Option<f64>,
-    /// Bytes of chunks that crossed from one zone to another, in copies of the content for each zone that has no publisher.
+    /// Bytes of chunks that crossed into zones without a publisher, in copies of the content for each of them.
     pub crossings: f64,
+    /// Bytes of chunks that crossed into zones with one, in copies: what their publishers had sent to other zones only.
+    pub returned: f64,
     /// Control traffic of all machines.
     pub control: Bytes,
     /// Chunks fetched by machines that held them, or were verifying them.
@@ -118,12 +120,17 @@ impl World<'_> {
         let published: u64 = hosts().filter(|h| self.scenario.hosts[*h].publisher).map(|h| self.hosts[h].sent).sum();
         let sent: u64 = hosts().map(|h| self.hosts[h].sent).sum();
         let gained: u64 = hosts().filter(|h| !self.scenario.hosts[*h].publisher).map(|h| self.held_bytes(h)).sum();
+        let fed = zones_to_feed(self.scenario);
+        let crossed = |into_fed: bool| -> u64 {
+            self.crossed.iter().filter(|((_, into), _)| fed.contains(into) == into_fed).map(|(_, bytes)| bytes).sum()
+        };
         Report {
             makespan: makespan.since(Time::ZERO),
             bound: fluid_bound(self.scenario, &counted),
             publisher_copies: ratio(published, self.scenario.total.0),
             first_pass_copies: self.first_pass_copies,
-            crossings: ratio(self.crossed, self.scenario.total.0 * zones_to_feed(self.scenario).len().max(1) as u64),
+            crossings: ratio(crossed(true), self.scenario.total.0 * fed.len().max(1) as u64),
+            returned: ratio(crossed(false), self.scenario.total.0),
             control: Bytes(self.control),
             duplicates: hosts().map(|h| lives(h).duplicates).sum(),
             fetched: hosts().map(|h| lives(h).fetched).sum(),

@@ -84,7 +84,7 @@ pub(super) struct World<'a> {
     /// When the link from one zone to another has taken in everything that was sent.
     pub(super) crossings: BTreeMap<(u32, u32), Time>,
     /// Bytes of chunks that crossed from one zone to another.
-    pub(super) crossed: u64,
+    pub(super) crossed: BTreeMap<(u32, u32), u64>,
     pub(super) control: u64,
     /// Machines that are frozen now.
     pub(super) frozen: usize,
@@ -115,7 +115,7 @@ impl<'a> World<'a> {
             transfers: Transfers::default(),
             proved: vec![None; layout.count() as usize],
             crossings: BTreeMap::new(),
-            crossed: 0,
+            crossed: BTreeMap::new(),
             control: 0,
             frozen: 0,
             wronged: Vec::new(),

@@ -95,7 +95,12 @@ impl Border {
     }
 
     /// Takes in that the members have changed.
-    pub(super) fn refresh_all(&mut self) {
+    pub(super) fn refresh_members(&mut self) {
+        self.members.settle();
+        self.refresh_all();
+    }
+
+    fn refresh_all(&mut self) {
         self.layout.chunks().for_each(|chunk| self.refresh(chunk));
     }
 

@@ -28,6 +28,9 @@ use crate::units::Time;
 const STALL_MIN: Duration = Duration::from_secs(1);
 /// The same in chunk times. A content whose chunks take long is slow and not stalled.
 const STALL_CHUNKS: u32 = 16;
+/// The same before anything has come, in times of the slowest chunk that is expected: all the first ones share a thin link, and come
+/// together.
+const FIRST_CHUNKS: u32 = 4;
 /// Halvings of that time while one stall follows another: an owner that does not deliver leaves many chunks, and each burst of its
 /// successors would end with another second of waiting.
 const HASTE_MAX: u32 = 3;
@@ -69,7 +72,7 @@ impl Pace {
 
     /// The time without news that is one step.
     fn step(&self, guess: Duration) -> Duration {
-        STALL_MIN.max(self.interval.map_or(guess, |interval| STALL_CHUNKS * interval))
+        STALL_MIN.max(self.interval.map_or(FIRST_CHUNKS * guess, |interval| STALL_CHUNKS * interval))
     }
 }
 
@@ -139,7 +142,7 @@ impl Swarm {
             false => border.members.leave(member),
         };
         if !far {
-            border.refresh_all();
+            border.refresh_members();
         }
         self.watch.news.extend(said.map(|member| member.id));
     }
@@ -149,7 +152,7 @@ impl Swarm {
         let Some((far, member)) = self.board.source(id).map(|s| (s.far, s.profile.order)) else { return };
         if let Some(border) = self.board.border_mut().filter(|_| !far) {
             border.members.set_silent(member, silent);
-            border.refresh_all();
+            border.refresh_members();
         }
     }
 
@@ -158,16 +161,19 @@ impl Swarm {
             return; // other zones are none of our business
         }
         let Some(border) = self.board.border_mut() else { return };
-        let (known, mut better) = (self.watch.news.len(), Vec::new());
+        let (mut changed, mut better) = (false, Vec::new());
         for member in said {
             match border.members.learn(*member) {
-                Worth::News => _ = self.watch.news.insert(member.id),
+                Worth::News => {
+                    changed = true;
+                    self.watch.news.insert(member.id);
+                }
                 Worth::Outdated(member) => better.push(member),
                 Worth::Nothing => {}
             }
         }
-        if self.watch.news.len() > known {
-            border.refresh_all();
+        if changed {
+            border.refresh_members();
         }
         if !better.is_empty() {
             self.outputs.push_back(Output::Members { source: id, members: better });
