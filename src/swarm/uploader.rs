@@ -203,7 +203,7 @@ impl Swarm {
                 let quick = slow.is_none_or(|slow| source.upload_time.is_none_or(|time| time <= slow));
                 // What leaves first for another zone has to leave again for our own, or to come back.
                 let near = !(first_pass && source.far);
-                (source.silent.is_none(), near, !self.is_in_debt(waiting.source, limit), quick, source.gain)
+                (source.silent.is_none(), !self.is_in_debt(waiting.source, limit), near, quick, source.gain)
             };
             for index in 1..self.uploader.queue.len() {
                 if rank(&self.uploader.queue[index]) > rank(&self.uploader.queue[chosen]) {

@@ -1,6 +1,7 @@
 //! What command lines mean, from the words to the configuration.
 
 use super::super::Args;
+use super::super::environment::Environment;
 use super::*;
 use crate::node::Expect;
 
