@@ -91,7 +91,8 @@ impl Swarm {
                 continue;
             }
             if let Some(chunk) = pick(&self.board, source, &mut self.rng) {
-                self.fetch(now, id, chunk, Part::Rest, false);
+                let far = source.far;
+                self.fetch(now, id, chunk, Part::Rest, far);
             }
         }
     }

@@ -65,19 +65,22 @@ fn a_zone_of_many_knows_its_members_well_enough_for_one_crossing() {
     assert!(report.converged() && report.crossings <= 1.03, "{:.3}", report.crossings);
 }
 
+/// What a lost owner costs: half a second until those who owe it something know, and a second's stall with a few shorter ones after it for
+/// chunks whose first successors do not.
+const STANDING_IN: Duration = Duration::from_secs(3);
+
 #[test]
 fn an_owner_that_dies_is_stood_in_for() {
     let mut scenario = two_zones();
     scenario.hosts[5].outages = vec![Outage::death(Duration::from_secs(3))];
-    // Its last chunks are missed for a second at most, then its neighbours know.
-    assert_complete(&scenario, RAMP + Duration::from_secs(2), 1.1);
+    assert_complete(&scenario, RAMP + STANDING_IN, 1.1);
 }
 
 #[test]
 fn an_owner_that_freezes_is_stood_in_for() {
     let mut scenario = two_zones();
     scenario.hosts[5].outages = vec![Outage::freeze(Duration::from_secs(3))];
-    assert_complete(&scenario, RAMP + Duration::from_secs(2), 1.1);
+    assert_complete(&scenario, RAMP + STANDING_IN, 1.1);
 }
 
 #[test]
@@ -95,8 +98,8 @@ fn a_zone_whose_ways_out_die_one_after_the_other_still_becomes_complete() {
     for (host, secs) in [(4, 2), (5, 3)] {
         scenario.hosts[host].outages = vec![Outage::death(Duration::from_secs(secs))];
     }
-    // Nobody has a way out until the third one joins, which then brings what is missing.
-    assert_complete(&scenario, Duration::from_secs(14) + RAMP, 1.2);
+    // Nobody has a way out until the third one joins, which then brings what is missing, and what died with the first two again.
+    assert_complete(&scenario, Duration::from_secs(14) + RAMP, 1.3);
 }
 
 #[test]

@@ -75,8 +75,11 @@ fn peers_in_several_zones_and_without_one_all_become_complete() {
     let seeder = stage.seed(tree.path(), &["--zone", "here", "--chunk-size", "64KiB"]);
     let places = [&["--zone", "here"][..], &["--zone", "there"], &["--zone", "there"], &["--zone", "alone"], &[]];
     let names = ["a", "b", "c", "d", "e"];
-    let peers: Vec<Node> =
-        names.iter().zip(places).map(|(name, place)| stage.pull(&stage.path(name), &[seeder.address()], place)).collect();
+    let peers: Vec<Node> = names
+        .iter()
+        .zip(places)
+        .map(|(name, place)| stage.pull(&stage.path(name), &[seeder.address()], place))
+        .collect();
     for (peer, name) in peers.into_iter().zip(names) {
         peer.event("complete");
         assert_eq!(peer.interrupt().code, 0);
