@@ -126,7 +126,7 @@ fn frames_do_not_pass_for_those_of_another_stream() {
         assert_eq!(decode::<Answer>(&bytes), Err(WireError::Kind(bytes[4])));
         assert_eq!(decode::<Trailer>(&bytes), Err(WireError::Kind(bytes[4])));
     }
-    for kind in [0, 13, 63, 67, 83, 97, 255] {
+    for kind in [0, 14, 63, 67, 83, 97, 255] {
         assert_eq!(decode::<Message>(&framed(kind, &[])), Err(WireError::Kind(kind)));
         assert_eq!(decode::<Open>(&framed(kind, &[])), Err(WireError::Kind(kind)));
     }
