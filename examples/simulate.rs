@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release --example simulate -- --shape homogeneous --peers 32 --chunk 1MiB --seed 1` is one run of a shape;
 //! `… -- table` prints the whole efficiency table beside the reference (`--big`: with a thousand peers, a row each);
-//! `… -- seed 17` repeats a random run with every invariant checked (`--runs 1000`: that one and those after it);
+//! `… -- seed 17` repeats a random run with every invariant checked (`--runs 1000`: that one and those after it; `--zones`: in several
+//! zones);
 //! `… -- replay FILE…` repeats what real nodes did, from the traces of `strew --trace`, and says where their time went.
 //!
 //! Exit code 1: a cell is below its reference, somebody did not become complete, somebody honest was banned, or a repeated run was
@@ -54,6 +55,9 @@ enum Command {
         /// Number of seeds, from this one on.
         #[arg(long, default_value_t = 1)]
         runs: u64,
+        /// Among machines in several zones.
+        #[arg(long)]
+        zones: bool,
     },
     /// Repeat what nodes did, from their traces, and say where the time went; several files of one transfer also together.
     Replay {
@@ -65,7 +69,7 @@ enum Command {
 
 #[derive(Args)]
 struct Shaped {
-    /// homogeneous, thin-links, seeder-quarter, slow, slow-uplinks, arrivals, dying, dying-third, freezing, two-publishers, four-publishers or publisher-dies.
+    /// homogeneous, thin-links, seeder-quarter, slow, slow-uplinks, arrivals, dying, dying-third, freezing, two-publishers, four-publishers, publisher-dies, two-regions, two-regions-wide or lone-publisher.
     #[arg(long, default_value = "homogeneous")]
     shape: String,
     /// Number of peers beside the publishers.
@@ -95,6 +99,9 @@ struct Shaped {
     /// Largest number of chunks asked of one neighbour at a time.
     #[arg(long)]
     window: Option<u32>,
+    /// Do not tell machines their zones.
+    #[arg(long)]
+    no_zones: bool,
     /// Check every machine's invariants after every input.
     #[arg(long)]
     check: bool,
@@ -104,7 +111,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let good = match arguments.command {
         None => run_shaped(&arguments.shaped),
-        Some(Command::Seed { seed, runs }) => Ok(run_random(seed, runs)),
+        Some(Command::Seed { seed, runs, zones }) => Ok(run_random(seed, runs, zones)),
         Some(Command::Replay { files }) => repeat(&files),
         Some(Command::Table { big, shape, peers, threads }) => {
             let mut cells = sim::cells(big);
@@ -130,7 +137,7 @@ fn say(line: &str) {
 /// Measures the cells side by side and prints each as soon as those before it are known; whether all are reached.
 fn run_table(cells: &[Cell], seeds: &[u64], threads: usize) -> bool {
     say(&format!("median of seeds {seeds:?}; a cell may be {SLACK} points below its reference"));
-    say("shape           chunk      N   median  reference  difference  copies (at most)  sent in vain");
+    say("shape           chunk      N   median  reference  difference  copies (at most)  crossings  sent in vain");
     let next = AtomicUsize::new(0);
     let printed = Mutex::new((0, BTreeMap::new(), true));
     std::thread::scope(|scope| {
@@ -170,13 +177,14 @@ fn cell_line(cell: &Cell, measured: &Measured) -> String {
         (false, false) => "  NOT COMPLETE",
     };
     format!(
-        "{:<15} {:>7} {:>5}  {:>7.1}  {reference:>9}  {difference:>10}  {:>6.3} ({most:>4})  {:>19.2} %{verdict}",
+        "{:<15} {:>7} {:>5}  {:>7.1}  {reference:>9}  {difference:>10}  {:>6.3} ({most:>4})  {:>14.3}  {:>12.2} %{verdict}",
         cell.shape.name(),
         // Without the fraction that sizes are shown with.
         cell.chunk.to_string().replace(".0", ""),
         cell.peers,
         measured.efficiency,
         measured.copies,
+        measured.crossings,
         100.0 * measured.waste,
     )
 }
@@ -204,13 +212,15 @@ fn repeat(files: &[PathBuf]) -> Result<bool, String> {
 }
 
 /// Runs random scenarios; whether all converged.
-fn run_random(first: u64, runs: u64) -> bool {
+fn run_random(first: u64, runs: u64, zones: bool) -> bool {
     let (mut good, mut lost, mut slowest) = (true, 0, (0.0, first));
     for seed in first..first.saturating_add(runs) {
-        let (scenario, began) = (Scenario::random(seed), Instant::now());
+        let random = if zones { Scenario::random_with_zones } else { Scenario::random };
+        let (scenario, began) = (random(seed), Instant::now());
         let report = sim::run(&scenario, seed);
         if runs == 1 {
             scenario.hosts.iter().enumerate().for_each(|(index, host)| say(&format!("{index}: {host:?}")));
+            say(&format!("{:?}", scenario.crossing));
         }
         if runs == 1 || !report.converged() {
             say(&format!("{} machines, seed={seed}: {}", scenario.hosts.len(), figures(&report, began.elapsed())));
@@ -218,7 +228,8 @@ fn run_random(first: u64, runs: u64) -> bool {
         if !report.converged() {
             good = false;
             say(&format!("not complete: {}", report.shortfall()));
-            say(&format!("repeat with: cargo run --release --example simulate -- seed {seed}"));
+            let zones = if zones { " --zones" } else { "" };
+            say(&format!("repeat with: cargo run --release --example simulate -- seed {seed}{zones}"));
         }
         lost += u64::from(report.lost > 0);
         let times = report.makespan.as_secs_f64() / report.bound.as_secs_f64().max(0.001);
@@ -272,6 +283,7 @@ fn scenario(args: &Shaped, chunk: &str, seed: u64) -> Result<Scenario, String> {
             parse_duration(text).map_err(|error| format!("cannot read {text:?} as a time: {error}"))?;
     }
     scenario.check = args.check;
+    scenario.steering = !args.no_zones;
     scenario.config.uploads_at_once = args.uploads.unwrap_or(scenario.config.uploads_at_once);
     scenario.config.window_max = args.window.unwrap_or(scenario.config.window_max);
     Ok(scenario)
@@ -284,13 +296,15 @@ fn link(name: &str) -> Result<Rung, String> {
 
 fn figures(report: &Report, took: Duration) -> String {
     format!(
-        "{:.1} % ({:.3} s, bound {:.3} s), publishers {:.3} copies ({} in the first pass), control {}, duplicates {} of {}, \
+        "{:.1} % ({:.3} s, bound {:.3} s), publishers {:.3} copies ({} in the first pass), {:.3} crossings and {:.3} back, control {}, duplicates {} of {}, \
          {:.2} % sent in vain, {} events in {:.1} s, trace {:016x}",
         100.0 * report.efficiency(),
         report.makespan.as_secs_f64(),
         report.bound.as_secs_f64(),
         report.publisher_copies,
         report.first_pass_copies.map_or_else(|| "-".to_owned(), |copies| format!("{copies:.3}")),
+        report.crossings,
+        report.returned,
         report.control,
         report.duplicates,
         report.fetched,
@@ -309,6 +323,7 @@ fn replay(args: &Shaped, chunk: &str, seed: u64) -> String {
     );
     args.round_trip.iter().for_each(|round_trip| command += &format!(" --round-trip {round_trip}"));
     args.link.iter().for_each(|link| command += &format!(" --link {link}"));
+    command += if args.no_zones { " --no-zones" } else { "" };
     args.uploads.iter().for_each(|uploads| command += &format!(" --uploads {uploads}"));
     args.window.iter().for_each(|window| command += &format!(" --window {window}"));
     command

@@ -88,6 +88,12 @@
 //!   take them: with one thin uplink among eight 99 % instead of 89 % (256 KiB) and 98 % instead of 93 % (1 MiB).
 //! * A publisher is not asked for what two peers can give: two publishers of eight peers send 1.05 copies together instead of 1.6
 //!   (256 KiB), at the same makespan.
+//! * In a zone at most sixteen members are owners of chunks, and only such as reach outside: with all 64 of a zone 1.06 copies cross a
+//!   thin link and the peers reach 94 % (128 peers, 1 MiB), with sixteen 1.00 and 97 %.
+//! * Who the members of a zone are goes through all of it, not only to the neighbours of neighbours: of 64 members with eight
+//!   neighbours each, a third has no common neighbour with another (by count, not simulated).
+//! * In its first pass a publisher serves its own zone before others: 90 % instead of 88 % and 1.00 instead of 1.09 crossings where the
+//!   link between zones is no bound (128 peers, 1 MiB), because what leaves for another zone first has to leave again or come back.
 
 // The pure half: no clock, no ambient randomness, no socket, no file, no async.
 pub mod bitfield;

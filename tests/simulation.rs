@@ -16,6 +16,8 @@ mod failures;
 mod table;
 #[path = "simulation/textbook.rs"]
 mod textbook;
+#[path = "simulation/zones.rs"]
+mod zones;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;

@@ -139,7 +139,7 @@ pub struct TransferArgs {
     /// Certificates in place of the key.
     #[command(flatten)]
     pub certificates: CertificateArgs,
-    /// A label for the place that this machine is in. It is told to the peers and does not steer yet [default: none].
+    /// A label for the place that this machine is in: each chunk comes into a zone about once [default: $STREW_ZONE, else none].
     #[arg(long, value_name = "LABEL", help_heading = WHO)]
     pub zone: Option<String>,
 

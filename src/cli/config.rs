@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::args::{DigestWord, OutputWord, SymlinkWord, TransferArgs};
+use super::environment::Environment;
 use super::expect;
 use super::usage::UsageError;
 use crate::chunk::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN};
@@ -75,7 +76,7 @@ impl Config {
                 Some(SymlinkWord::Keep) => SymlinkPolicy::Keep,
                 Some(SymlinkWord::Skip) => SymlinkPolicy::Skip,
             },
-            zone: args.zone.as_deref().map(parse_zone).transpose()?,
+            zone: args.zone.as_deref().map(|label| parse_zone("--zone", label)).transpose()?,
             memory: memory(args.memory.as_deref(), usual.memory, chunk_size)?,
             verify_on_complete: args.verify_on_complete,
             exit_complete: args.exit_complete,
@@ -96,6 +97,19 @@ impl Config {
             statistics: args.statistics,
             verbose: args.verbose,
         })
+    }
+
+    /// The same in the zone that the environment names, unless a flag named one. A variable without a value names none: that is how a
+    /// pod's template says it where a node has no such label.
+    ///
+    /// # Errors
+    /// [`UsageError::Zone`] for a label that cannot be used.
+    pub fn in_zone_of(mut self, environment: &Environment) -> Result<Self, UsageError> {
+        let named = environment.zone.as_deref().filter(|label| !label.is_empty());
+        if self.node.zone.is_none() {
+            self.node.zone = named.map(|label| parse_zone("STREW_ZONE", label)).transpose()?;
+        }
+        Ok(self)
     }
 
     /// Whether this is a local copy that leaves when it is done, so that no other machine takes part.
@@ -212,10 +226,10 @@ fn time(flag: &'static str, value: Option<&str>, default: Duration) -> Result<Op
     }
 }
 
-fn parse_zone(value: &str) -> Result<String, UsageError> {
+fn parse_zone(from: &'static str, value: &str) -> Result<String, UsageError> {
     let fits = (1..=ZONE_LEN_MAX).contains(&value.len());
     let plain = value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    if fits && plain { Ok(value.to_owned()) } else { Err(UsageError::Zone { value: value.to_owned() }) }
+    if fits && plain { Ok(value.to_owned()) } else { Err(UsageError::Zone { from, value: value.to_owned() }) }
 }
 
 /// The smallest `--memory`: four of the largest automatic chunks, 16 MiB each.

@@ -1,8 +1,8 @@
 //! The environment variables that strew knows, read once.
 //!
-//! Only two kinds of settings come from here: the swarm key, which must never stand on a command line (and, as an image wants it,
-//! where the certificates are that take its place), and the log's level,
-//! which one wants to turn up without changing a deployment's arguments. A third variable is for the processes of a demonstration.
+//! Few settings come from here: the swarm key, which must never stand on a command line (and, as an image wants it, where the
+//! certificates are that take its place), the zone, which differs between the pods of one template, and the log's level, which one wants
+//! to turn up without changing a deployment's arguments. One more variable is for the processes of a demonstration.
 //!
 //! Invariant: nobody else in strew reads these variables, and the key is wiped from our memory when it is not needed any more
 //! (the process's environment itself stays readable to its owner).
@@ -29,6 +29,8 @@ pub struct Environment {
     pub certs_dir: Option<PathBuf>,
     /// `STREW_BUNDLE`: the file with certificates.
     pub bundle: Option<PathBuf>,
+    /// `STREW_ZONE`: the label of the place that this machine is in.
+    pub zone: Option<String>,
     /// `STREW_LOG`: the log's filter.
     pub log: Option<String>,
     /// `STREW_DEMO`: the process id of the demonstration that this process belongs to.
@@ -47,6 +49,7 @@ impl Environment {
             key_file: std::env::var_os("STREW_KEY_FILE").map(PathBuf::from),
             certs_dir: std::env::var_os("STREW_CERTS_DIR").map(PathBuf::from),
             bundle: std::env::var_os("STREW_BUNDLE").map(PathBuf::from),
+            zone: text("STREW_ZONE")?,
             log: text("STREW_LOG")?,
             demo: std::env::var(leash::PARENT).ok().and_then(|id| id.parse().ok()),
         })

@@ -127,8 +127,10 @@ pub enum UsageError {
         name: &'static str,
     },
     /// A zone's label that cannot be used.
-    #[error("--zone: {value:?} is not 1 to {ZONE_LEN_MAX} letters, digits, '-', '_' or '.'")]
+    #[error("{from}: {value:?} is not 1 to {ZONE_LEN_MAX} letters, digits, '-', '_' or '.'")]
     Zone {
+        /// The flag or variable.
+        from: &'static str,
         /// The value.
         value: String,
     },

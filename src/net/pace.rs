@@ -1,8 +1,8 @@
 //! Pace: how many control messages a neighbour may send.
 //!
 //! Every message costs the node a decision and some cost a walk over all chunks, so the number of them is bounded like their
-//! length. Three buckets: haves and proofs come all the time, the rest comes when a neighbour joins or something rare happens. A bucket holds what gathers while a path or this machine stands still for as long as a connection can,
-//! so that no honest neighbour is cut off when all of it comes at once.
+//! length. Four buckets: haves and proofs come all the time, news about a zone's members when many come at once, the rest when a neighbour joins
+//! or something rare happens. A bucket holds what gathers while a path or this machine stands still for as long as a connection can, so that no honest neighbour is cut off when all of it comes at once.
 //!
 //! Invariant: in any span of time, a neighbour gets at most a bucket and its refill through.
 //!
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::wire::Message;
 
 /// Haves in a second, and messages with proofs in a second: an honest neighbour announces 500 times at the quickest, each time perhaps with
-/// the proofs before it.
+/// the proofs before it. News about members are gathered, and come a hundred times at most.
 const NEWS_RATE: f64 = 1000.0;
 /// Other messages in a second: addresses once, the rest hardly ever.
 const REST_RATE: f64 = 10.0;
@@ -25,6 +25,7 @@ const GATHERED: f64 = 10.0;
 pub(super) struct Pace {
     haves: Bucket,
     proofs: Bucket,
+    members: Bucket,
     rest: Bucket,
 }
 
@@ -32,7 +33,7 @@ impl Pace {
     /// Full buckets.
     pub(super) fn new(now: Instant) -> Self {
         let news = || Bucket::new(NEWS_RATE, now);
-        Self { haves: news(), proofs: news(), rest: Bucket::new(REST_RATE, now) }
+        Self { haves: news(), proofs: news(), members: news(), rest: Bucket::new(REST_RATE, now) }
     }
 
     /// Takes a message into account; false when the neighbour says too much.
@@ -40,6 +41,7 @@ impl Pace {
         match message {
             Message::Have { .. } => self.haves.take(now),
             Message::Digests { .. } => self.proofs.take(now),
+            Message::Members { .. } => self.members.take(now),
             _ => self.rest.take(now),
         }
     }

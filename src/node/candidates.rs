@@ -67,6 +67,10 @@ pub(super) enum Origin {
 struct Known {
     origin: Origin,
     state: State,
+    /// It is in another zone, as far as anybody said.
+    far: bool,
+    /// Whether anybody said where it is.
+    placed: bool,
     /// When somebody named it last, or it was a neighbour.
     seen: Time,
 }
@@ -94,8 +98,8 @@ impl Known {
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
     known: BTreeMap<SocketAddr, Known>,
-    /// No address of each origin is due earlier; asked with every event, so it is not worth a walk each time.
-    next_due: [Option<Time>; 2],
+    /// No address of each origin, near and far, is due earlier; asked with every event, so it is not worth a walk each time.
+    next_due: [[Option<Time>; 2]; 2],
 }
 
 impl Candidates {
@@ -112,8 +116,27 @@ impl Candidates {
         if origin == Origin::Gossip && self.known.len() >= KNOWN_MAX && !self.make_room() {
             return;
         }
-        self.known.insert(address, Known { origin, state: State::Idle { due: now, failures: 0 }, seen: now });
-        self.expect(origin, now);
+        let state = State::Idle { due: now, failures: 0 };
+        self.known.insert(address, Known { origin, state, far: false, placed: false, seen: now });
+        self.expect(origin, false, now);
+    }
+
+    /// Takes in that an address is in another zone, or in ours.
+    pub(super) fn place(&mut self, address: SocketAddr, far: bool) {
+        let Some(known) = self.known.get_mut(&address) else { return };
+        known.placed = true;
+        if known.far != far {
+            known.far = far;
+            self.recount();
+        }
+    }
+
+    /// Whether somebody could be tried who is in our zone, or who may be and was not tried in vain.
+    pub(super) fn may_be_near(&self) -> bool {
+        self.known.values().any(|known| {
+            let fresh = matches!(known.state, State::Idle { failures: 0, .. } | State::Dialling { failures: 0 });
+            !known.far && (fresh || known.placed && matches!(known.state, State::Idle { .. } | State::Dialling { .. }))
+        })
     }
 
     /// Forgets some hearsay for newer one, the most hopeless first; false when there is none to forget.
@@ -138,15 +161,23 @@ impl Candidates {
     /// Picks addresses to dial now, as many as there is room for, and counts them as being dialled: half of them from the peer list
     /// if it has as many, those that failed least first and else at random.
     pub(super) fn dial(&mut self, room: Room, now: Time, rng: &mut Rng) -> Vec<(SocketAddr, Origin)> {
-        let listed = self.due(Origin::Listed, now, rng);
-        let mut gossip = self.due(Origin::Gossip, now, rng);
+        let listed = self.due(Origin::Listed, room, now, rng);
+        let mut gossip = self.due(Origin::Gossip, room, now, rng);
         gossip.truncate(room.gossip);
         // Of a single attempt nobody has a half.
         let share = if room.all == 1 { usize::from(rng.bool()) } else { room.all.div_ceil(2) };
         let from_list = share.max(room.all.saturating_sub(gossip.len())).min(listed.len());
         let named = listed.into_iter().take(from_list).map(|address| (address, Origin::Listed));
         let heard = gossip.into_iter().take(room.all - from_list).map(|address| (address, Origin::Gossip));
-        let chosen: Vec<(SocketAddr, Origin)> = named.chain(heard).collect();
+        let mut left = [room.near, room.far];
+        let fits = |(address, _): &(SocketAddr, Origin)| {
+            let far = self.known.get(address).is_some_and(|known| known.far);
+            let left = &mut left[usize::from(far)];
+            let fits = *left > 0;
+            *left -= usize::from(fits);
+            fits
+        };
+        let chosen: Vec<(SocketAddr, Origin)> = named.chain(heard).filter(fits).collect();
         for (address, _) in &chosen {
             if let Some(known) = self.known.get_mut(address)
                 && let Some(failures) = known.idle_failures()
@@ -158,17 +189,26 @@ impl Candidates {
         chosen
     }
 
-    /// The addresses of one origin that are due, in the order of trying.
-    fn due(&self, origin: Origin, now: Time, rng: &mut Rng) -> Vec<SocketAddr> {
-        let mut due: Vec<(u32, SocketAddr)> = (self.known.iter())
+    /// The addresses of one origin that are due, in the order of trying, as many near and far as there is room for.
+    fn due(&self, origin: Origin, room: Room, now: Time, rng: &mut Rng) -> Vec<SocketAddr> {
+        let mut due: Vec<(u32, bool, SocketAddr)> = (self.known.iter())
             .filter_map(|(address, known)| match known.state {
-                State::Idle { due, failures } if known.origin == origin && due <= now => Some((failures, *address)),
+                State::Idle { due, failures } if known.origin == origin && due <= now => {
+                    Some((failures, known.far, *address))
+                }
                 _ => None,
             })
             .collect();
         rng.shuffle(&mut due);
-        due.sort_by_key(|(failures, _)| *failures);
-        due.into_iter().map(|(_, address)| address).collect()
+        due.sort_by_key(|(failures, ..)| *failures);
+        let mut left = [room.near, room.far];
+        due.retain(|(_, far, _)| {
+            let left = &mut left[usize::from(*far)];
+            let fits = *left > 0;
+            *left -= usize::from(fits);
+            fits
+        });
+        due.into_iter().map(|(.., address)| address).collect()
     }
 
     /// An attempt failed, or a neighbour was lost: try again after a pause that grows with each failure.
@@ -204,16 +244,17 @@ impl Candidates {
         // A fifth up or down, so that a fleet which lost its seeder does not knock in step.
         let pause = pause.mul_f64(0.8 + 0.4 * rng.f64());
         known.state = State::Idle { due: now + pause, failures };
-        let origin = known.origin;
-        self.expect(origin, now + pause);
+        let (origin, far) = (known.origin, known.far);
+        self.expect(origin, far, now + pause);
     }
 
     /// Whoever is there follows another content: try again after a long pause, however well the address answered.
     pub(super) fn put_off(&mut self, address: SocketAddr, now: Time, rng: &mut Rng) {
-        let Some(Known { state: State::Idle { due, .. }, origin, .. }) = self.known.get_mut(&address) else { return };
+        let Some(known) = self.known.get_mut(&address) else { return };
+        let State::Idle { due, .. } = &mut known.state else { return };
         *due = now + OTHER_CONTENT_PAUSE.mul_f64(0.8 + 0.4 * rng.f64());
-        let (origin, due) = (*origin, *due);
-        self.expect(origin, due);
+        let (origin, far, due) = (known.origin, known.far, *due);
+        self.expect(origin, far, due);
     }
 
     /// The address is a neighbour now.
@@ -235,25 +276,28 @@ impl Candidates {
     }
 
     /// When an address may be due if any is waiting, hearsay not before `gossip_from`: never too late, and too early once at most.
-    pub(super) fn deadline(&self, gossip_from: Time) -> Option<Time> {
-        let [listed, gossip] = self.next_due;
+    pub(super) fn deadline(&self, gossip_from: Time, room: Room) -> Option<Time> {
+        let [listed, gossip] = self.next_due.map(|[near, far]| {
+            [near.filter(|_| room.near > 0), far.filter(|_| room.far > 0)].into_iter().flatten().min()
+        });
         [listed, gossip.map(|due| due.max(gossip_from))].into_iter().flatten().min()
     }
 
-    fn expect(&mut self, origin: Origin, due: Time) {
-        let next = &mut self.next_due[origin as usize];
+    fn expect(&mut self, origin: Origin, far: bool, due: Time) {
+        let next = &mut self.next_due[origin as usize][usize::from(far)];
         *next = Some(next.map_or(due, |earlier| earlier.min(due)));
     }
 
     fn recount(&mut self) {
-        self.next_due = [Origin::Listed, Origin::Gossip].map(|origin| {
-            let waiting = self.known.values().filter(|known| known.origin == origin);
+        let next = |origin: Origin, far: bool| {
+            let waiting = self.known.values().filter(|known| known.origin == origin && known.far == far);
             let due = waiting.filter_map(|known| match known.state {
                 State::Idle { due, .. } => Some(due),
                 _ => None,
             });
             due.min()
-        });
+        };
+        self.next_due = [Origin::Listed, Origin::Gossip].map(|origin| [false, true].map(|far| next(origin, far)));
     }
 
     /// Whether somebody could be tried now who was not tried in vain before.

@@ -12,9 +12,8 @@ use quinn::{ConnectionError, Incoming};
 use super::Node;
 use super::candidates::Origin;
 use super::content::OUR_INDEX;
-use super::dials::Room;
 use super::event::Event;
-use super::links::{ACCEPT_MAX, Admission, DIAL_TARGET, Link};
+use super::links::{ACCEPT_MAX, Admission, Link};
 use super::neighbourhood::Occasion;
 use super::pulse::Pulse;
 use super::report::Report;
@@ -22,7 +21,6 @@ use crate::discovery::ResolveError;
 use crate::identity::{Failure, Role, identity_of};
 use crate::net::{Greeted, LinkError, dial, greet, link, remote_address};
 use crate::swarm::{Input, SourceId};
-use crate::units::Time;
 use crate::wire::{Hello, List, Message, Offer, Reason, Reject, Text, VERSION, Wants};
 
 /// Handshakes in progress beyond which a newcomer must first prove its address (32: more than any swarm's honest rush per node).
@@ -76,22 +74,8 @@ impl Node {
         }
     }
 
-    /// How many addresses may be dialled now. Whoever does not answer takes no place, and a leecher to whom nothing comes looks further.
-    fn room_to_dial(&self) -> Room {
-        let target = if self.is_starving() { ACCEPT_MAX } else { DIAL_TARGET };
-        self.dials.room(target.saturating_sub(self.answering()), self.clock.now())
-    }
-
-    /// When to dial next, if more neighbours are wanted.
-    pub(super) fn dial_deadline(&self) -> Option<Time> {
-        if self.room_to_dial().all == 0 {
-            return None;
-        }
-        self.candidates.deadline(self.dials.gossip_from())
-    }
-
     /// Whether chunks are missing and none came for a while.
-    fn is_starving(&self) -> bool {
+    pub(super) fn is_starving(&self) -> bool {
         let incomplete = self.content.as_ref().is_some_and(|content| !content.swarm.is_complete());
         incomplete && self.clock.now() - self.last_progress > STARVING_AFTER
     }
@@ -219,7 +203,8 @@ impl Node {
         if let Some(older) = self.links.predecessor(greeted.hello.peer, remote) {
             self.drop_link(older, Reason::Gone, "it was started again");
         }
-        match self.links.admit(self.peer, greeted.hello.peer, greeted.dialled, self.is_full()) {
+        let (crowded, full) = self.room_for(&greeted.hello.zone);
+        match self.links.admit(self.peer, greeted.hello.peer, greeted.dialled, full) {
             Admission::Keep => {}
             Admission::Replace(older) => {
                 self.drop_link(older, Reason::Duplicate, "a second connection to the same peer");
@@ -236,7 +221,7 @@ impl Node {
                 }
                 return;
             }
-            Admission::Full if self.make_room(self.occasion_of(&greeted.hello)) => {}
+            Admission::Full if crowded && self.make_room(self.occasion_of(&greeted.hello)) => {}
             Admission::Full => {
                 // Whoever finds no room here learns where else to ask.
                 let elsewhere = self.addresses_for(address, None);
@@ -245,6 +230,7 @@ impl Node {
             }
         }
         self.candidates.add(address, Origin::Gossip, now);
+        self.candidates.place(address, self.is_far(&greeted.hello.zone));
         self.candidates.connected(address, now);
         self.welcome(greeted, address);
     }

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::candidates::Origin;
+use super::zones::Missing;
 use crate::units::Time;
 
 /// How long an attempt counts as a neighbour to be (500 ms: QUIC's handshake and the hello take two round trips, and those between
@@ -33,6 +34,10 @@ pub(super) struct Room {
     pub(super) all: usize,
     /// On addresses that only neighbours named.
     pub(super) gossip: usize,
+    /// On those in our own zone, or of which nobody knows.
+    pub(super) near: usize,
+    /// On those in other zones.
+    pub(super) far: usize,
 }
 
 /// The attempts under way, each with its beginning.
@@ -63,12 +68,12 @@ impl Dials {
     }
 
     /// How many more may begin at `now`, when so many neighbours are `missing`.
-    pub(super) fn room(&self, missing: usize, now: Time) -> Room {
+    pub(super) fn room(&self, missing: Missing, now: Time) -> Room {
         let promising = self.under_way.values().filter(|began| now - **began < PROMISING).count();
-        let all = missing.saturating_sub(promising).min(DIALS_AT_ONCE.saturating_sub(self.len()));
+        let all = (missing.near + missing.far).saturating_sub(promising).min(DIALS_AT_ONCE.saturating_sub(self.len()));
         let saved = GOSSIP_SAVED.saturating_sub(self.gossip_until - now);
         let paced = usize::try_from(saved.as_nanos() / GOSSIP_EVERY.as_nanos()).unwrap_or(0);
-        Room { all, gossip: paced.min(all) }
+        Room { all, gossip: paced.min(all), near: missing.near.min(all), far: missing.far.min(all) }
     }
 
     /// When the next attempt on hearsay may begin.
@@ -82,7 +87,8 @@ impl Dials {
 mod tests {
     use super::*;
 
-    const MISSING: usize = 8;
+    const MISSING: Missing = Missing { near: 8, far: 0 };
+    const THREE: Missing = Missing { near: 3, far: 0 };
 
     fn begin(dials: &mut Dials, ports: std::ops::Range<u16>, now: Time) {
         ports.for_each(|port| dials.begin(SocketAddr::from(([127, 0, 0, 1], port)), Origin::Listed, now));
@@ -95,11 +101,11 @@ mod tests {
         assert_eq!(dials.room(MISSING, now).all, 0, "these may all become neighbours");
         now = now + PROMISING;
         assert_eq!(dials.room(MISSING, now).all, 8);
-        assert_eq!(dials.room(3, now).all, 3);
+        assert_eq!(dials.room(THREE, now).all, 3);
         begin(&mut dials, 9..10, now);
-        assert_eq!(dials.room(3, now).all, 2);
+        assert_eq!(dials.room(THREE, now).all, 2);
         dials.end(SocketAddr::from(([127, 0, 0, 1], 9)));
-        assert_eq!(dials.room(3, now).all, 3);
+        assert_eq!(dials.room(THREE, now).all, 3);
     }
 
     #[test]
@@ -122,7 +128,7 @@ mod tests {
                 dials.end(address);
                 begun += 1;
             }
-            assert!(dials.room(MISSING, now).gossip == 0 && dials.room(MISSING, now).all == MISSING);
+            assert!(dials.room(MISSING, now).gossip == 0 && dials.room(MISSING, now).all == MISSING.near);
             assert!(dials.gossip_from() > now, "the loop would never sleep");
             now = now + Duration::from_millis(10);
         }

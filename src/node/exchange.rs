@@ -75,6 +75,9 @@ impl Node {
         for peer in peers.joined.iter().filter(|peer| peer.peer != Some(self.peer)) {
             if let Some(address) = dialable(peer.addr, teller, &ours) {
                 self.candidates.add(address, Origin::Gossip, now);
+                if !peer.zone.is_empty() {
+                    self.candidates.place(address, self.is_far(&peer.zone));
+                }
             }
         }
         for address in peers.left.iter() {

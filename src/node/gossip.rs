@@ -16,7 +16,7 @@ use super::renewal::unix_now;
 use crate::chunk::ChunkId;
 use crate::identity::Signed;
 use crate::manifest::{ContentRoot, DatasetKeyId, Endorsement, ProofError, SignedBatch, Update};
-use crate::swarm::{Input, Profile, SourceId, Zone};
+use crate::swarm::{Input, Profile, SourceId};
 use crate::wire::{Form, Haves, List, Message, Offer, Reason, Wants};
 
 impl Node {
@@ -267,54 +267,5 @@ fn tell_batches(link: &Link, batches: &[SignedBatch]) {
 pub(super) fn tell_endorsements(link: &Link, list: impl IntoIterator<Item = Endorsement>) {
     for list in List::split(list) {
         link.tell(&Message::Endorsements { content: OUR_INDEX, list });
-    }
-}
-
-/// Labels that are told apart (1024: more places than anybody has); further ones count as none.
-const ZONES_MAX: usize = 1024;
-
-/// Zone labels, numbered for the swarm in the order of their first appearance.
-#[derive(Debug, Default)]
-pub(super) struct Zones(Vec<String>);
-
-impl Zones {
-    /// The number of this label; zero for the empty one.
-    pub(super) fn number(&mut self, label: &str) -> Zone {
-        if label.is_empty() {
-            return Zone::default();
-        }
-        let known = self.0.iter().position(|known| known == label);
-        let at = known.or_else(|| {
-            (self.0.len() < ZONES_MAX).then(|| {
-                self.0.push(label.to_owned());
-                self.0.len() - 1
-            })
-        });
-        at.map_or_else(Zone::default, |at| Zone(u32::try_from(at + 1).unwrap_or(0)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_labels_are_one_zone_and_no_label_is_none() {
-        let mut zones = Zones::default();
-        let [east, west] = ["east", "west"].map(|label| zones.number(label));
-        assert_ne!(east, west);
-        assert_eq!(zones.number("east"), east);
-        assert_eq!(zones.number(""), Zone::default());
-    }
-
-    #[test]
-    fn made_up_labels_do_not_fill_the_memory() {
-        let mut zones = Zones::default();
-        for n in 0..2 * ZONES_MAX {
-            zones.number(&n.to_string());
-        }
-        assert_eq!(zones.0.len(), ZONES_MAX);
-        assert_eq!(zones.number("one more"), Zone::default());
-        assert_ne!(zones.number("7"), Zone::default());
     }
 }

@@ -45,6 +45,7 @@ mod totals;
 mod trace;
 mod upload;
 mod zero;
+mod zones;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -79,7 +80,6 @@ use dials::Dials;
 use event::{Event, Events};
 use exchange::Changes;
 use expect::LeftAlone;
-use gossip::Zones;
 use links::Links;
 use neighbourhood::Turnover;
 use obtain::{Seek, Stored};
@@ -88,6 +88,7 @@ use reach::Reach;
 use renewal::Renewal;
 use totals::Totals;
 use trace::Recorder;
+use zones::Zones;
 
 /// How often the loop looks at bounds, progress and gossip of addresses, however many events come meanwhile.
 const REVIEW_EVERY: Duration = Duration::from_millis(200);
@@ -302,6 +303,7 @@ impl Node {
                 Output::Send { request, chunk, waiting } => self.send(request, chunk, waiting),
                 Output::Reject { request } => self.reject(request),
                 Output::Announce { chunks } => self.announce(&chunks),
+                Output::Members { source, members } => self.tell_members(source, members),
                 Output::Blame { source, chunk } => self.blame(source, chunk),
                 Output::Ban { source } => self.ban(source),
                 Output::Complete => self.finish(),
@@ -375,6 +377,7 @@ impl Node {
             Message::Have { content, chunks } if about_ours(content) => self.on_have(source, chunks.indices()),
             Message::Digests { content, batches } if about_ours(content) => self.on_batches(source, &batches)?,
             Message::Root { content, root } if about_ours(content) => self.on_root(source, &root)?,
+            Message::Members { content, list } if about_ours(content) => self.on_members(source, &list),
             Message::Peers(peers) => self.on_peers(source, &peers),
             Message::BadChunk { content, chunk } if about_ours(content) => self.on_bad_chunk(source, chunk),
             Message::Reject(reject) => self.on_rejected(source, &reject),

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Node;
-use super::links::{ACCEPT_MAX, ACCEPT_MAX_PUBLISHER};
+use super::links::{ACCEPT_MAX, ACCEPT_MAX_PUBLISHER, Link};
 use super::neighbourhood::{SILENT, Standing};
 use crate::swarm::{SourceId, SourceView};
 use crate::units::Time;
@@ -72,20 +72,24 @@ impl Node {
         self.links.link(source).is_some_and(|link| link.pulse.answers(now))
     }
 
-    /// Neighbours that count: whose packets come, who do not owe the swarm a word, and who do not bring much less than
-    /// others. The swarm notices within a second or two what packets tell after five, and a dead neighbour's place matters at once
-    /// where many die.
-    pub(super) fn answering(&self) -> usize {
+    /// Neighbours that count: whose packets come, who do not owe the swarm a word, and who do not bring much less than others. The swarm
+    /// notices within a second or two what packets tell after five, and a dead neighbour's place matters at once where many die.
+    pub(super) fn counted_on(&self) -> Vec<SourceId> {
         let now = self.clock.now();
         let aside = self.sources_that(|view| view.silent || view.lags);
-        self.links.iter().filter(|(source, link)| link.pulse.answers(now) && !aside.contains(source)).count()
+        let counts = |source: &SourceId, link: &Link| link.pulse.answers(now) && !aside.contains(source);
+        self.links.iter().filter(|(source, link)| counts(source, link)).map(|(source, _)| source).collect()
     }
 
-    /// Whether nobody else is let in. Whoever is silent takes no place, within a bound: it may be heard again.
-    pub(super) fn is_full(&self) -> bool {
+    /// Places for neighbours here.
+    pub(super) fn places(&self) -> usize {
         let publishes = self.content.as_ref().is_some_and(|content| content.press.is_some());
-        let most = if publishes { ACCEPT_MAX_PUBLISHER } else { ACCEPT_MAX };
-        let links = self.links.len();
+        if publishes { ACCEPT_MAX_PUBLISHER } else { ACCEPT_MAX }
+    }
+
+    /// Whether all places are taken. Whoever is silent takes none, within a bound: it may be heard again.
+    pub(super) fn is_full(&self) -> bool {
+        let (most, links) = (self.places(), self.links.len());
         links >= SILENT_FACTOR * most || links - self.sources_that(|view| view.silent).len() >= most
     }
 
@@ -103,7 +107,7 @@ impl Node {
             held = content.swarm.have().len();
             views = content.swarm.sources().map(|view| (view.id, view)).collect::<BTreeMap<SourceId, SourceView>>();
         }
-        let standing = |(source, link): (SourceId, &super::links::Link)| {
+        let standing = |(source, link): (SourceId, &Link)| {
             let view = views.get(&source);
             Standing {
                 source,

@@ -19,7 +19,6 @@ use super::error::NodeError;
 use super::event::{Event, Events};
 use super::exchange::Changes;
 use super::expect::LeftAlone;
-use super::gossip::Zones;
 use super::links::Links;
 use super::neighbourhood::Turnover;
 use super::obtain::{Seek, Stored};
@@ -28,6 +27,7 @@ use super::reach::Reach;
 use super::renewal::{Renewal, may_run};
 use super::report::{Report, Reports};
 use super::totals::Totals;
+use super::zones::Zones;
 use super::{Clock, Inbox, LINK_EVENTS, Node, NodeConfig, Task};
 use crate::discovery::Resolver;
 use crate::identity::Credentials;
@@ -198,8 +198,8 @@ impl Node {
     }
 
     /// The knobs of the swarm.
-    pub(super) fn swarm_config(&self) -> Config {
-        Config { order: self.peer.order(), ..Config::default() }
+    pub(super) fn swarm_config(&mut self) -> Config {
+        Config { order: self.peer.order(), zone: self.zone(), ..Config::default() }
     }
 }
 

@@ -85,7 +85,7 @@ fn dialled_later(node: &mut Node) -> Vec<SocketAddr> {
 /// Every address that the node would dial so many seconds from now.
 fn dialled_in(seconds: u64, node: &mut Node) -> Vec<SocketAddr> {
     let later = node.clock.now() + Duration::from_secs(seconds);
-    let room = super::dials::Room { all: 100, gossip: 100 };
+    let room = super::dials::Room { all: 100, gossip: 100, near: 100, far: 100 };
     let mut due: Vec<SocketAddr> =
         node.candidates.dial(room, later, &mut node.rng).into_iter().map(|(address, _)| address).collect();
     due.sort_unstable();
@@ -279,7 +279,7 @@ async fn a_full_node_gives_a_newcomer_the_place_of_a_neighbour_that_does_not_ans
     assert!(node.links.iter().all(|(_, link)| link.hello.peer != PeerId([100; 16])));
     let silent = node.links.sources()[3];
     node.links.link_mut(silent).unwrap().pulse = pulse::Pulse::new(Time::ZERO);
-    assert_eq!(node.answering(), ACCEPT_MAX - 1);
+    assert_eq!(node.counted_on().len(), ACCEPT_MAX - 1);
     let _taken = knock(&mut node, 101).await;
     assert!(node.links.link(silent).is_none() && node.links.iter().any(|(_, l)| l.hello.peer == PeerId([101; 16])));
     assert!(within(pairs[3].1.dialled.closed()).await.to_string().contains("place was needed"));

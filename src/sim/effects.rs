@@ -14,7 +14,7 @@ use crate::sim::link::{request_id, request_key};
 use crate::sim::queue::{Event, Key, Verdict};
 use crate::sim::transfer::{Assembly, Runs, Serving};
 use crate::sim::world::World;
-use crate::swarm::{Input, Outcome, Output, Part, SourceId};
+use crate::swarm::{Input, Member, Outcome, Output, Part, SourceId};
 
 /// Bytes of a request: stream, content, chunk, ranges.
 const REQUEST_BYTES: u64 = 12;
@@ -22,6 +22,8 @@ const REQUEST_BYTES: u64 = 12;
 const ANSWER_BYTES: u64 = 24;
 /// Bytes of a have: a delta.
 const HAVE_BYTES: u64 = 3;
+/// Bytes of what is said of a member: id, stamp, whether it reaches outside.
+const MEMBER_BYTES: u64 = 13;
 /// Bytes of any control message beside what it says: length, kind, content.
 const FRAME_BYTES: u64 = 8;
 
@@ -57,7 +59,6 @@ impl World<'_> {
 
     fn carry_out(&mut self, host: usize, output: Output) {
         let now = self.queue.now();
-        let arrival = now + self.delay();
         match output {
             Output::Fetch { source: SourceId(connection), chunk, part, exact } => {
                 let side = self.side(connection, host);
@@ -65,7 +66,7 @@ impl World<'_> {
                 let key = self.transfers.begin(connection, side, chunk, exact, runs);
                 self.connections[connection as usize].asking[usize::from(side)].push((chunk, key));
                 self.control += REQUEST_BYTES;
-                self.queue.push(arrival, Event::Request { key });
+                self.queue.push(now + self.delay(connection), Event::Request { key });
             }
             Output::Cancel { source: SourceId(connection), asked } => {
                 let side = usize::from(self.side(connection, host));
@@ -76,13 +77,14 @@ impl World<'_> {
                 }
                 self.control += FRAME_BYTES;
                 self.queue.push(now, Event::Refuse { key });
-                self.queue.push(arrival, Event::Withdraw { key });
+                self.queue.push(now + self.delay(connection), Event::Withdraw { key });
             }
             Output::Send { request, chunk, waiting } => self.send(host, request_key(request), chunk, waiting),
             Output::Reject { request } => {
                 let key = request_key(request);
                 self.control += FRAME_BYTES;
-                self.queue.push(arrival, Event::Refuse { key });
+                let Some(connection) = self.transfers.find(key).map(|transfer| transfer.connection) else { return };
+                self.queue.push(now + self.delay(connection), Event::Refuse { key });
                 self.end_server(key);
             }
             Output::Announce { chunks } => {
@@ -91,8 +93,15 @@ impl World<'_> {
                 for connection in self.hosts[host].connections.clone() {
                     let side = 1 - self.side(connection, host);
                     self.control += bytes;
+                    let arrival = now + self.delay(connection);
                     self.queue.push(arrival, Event::Haves { connection, side, chunks: Rc::clone(&chunks) });
                 }
+            }
+            Output::Members { source: SourceId(connection), members } => {
+                let side = 1 - self.side(connection, host);
+                self.control += FRAME_BYTES + MEMBER_BYTES * members.len() as u64;
+                let arrival = now + self.delay(connection);
+                self.queue.push(arrival, Event::Members { connection, side, members: members.into() });
             }
             Output::Blame { .. } => self.control += FRAME_BYTES,
             Output::Ban { source: SourceId(connection) } => self.ban(host, connection),
@@ -110,7 +119,8 @@ impl World<'_> {
         (transfer.chunk, transfer.waiting, transfer.serving) = (chunk, waiting, Serving::Sending);
         self.control += ANSWER_BYTES;
         if self.scenario.hosts[host].publisher {
-            let proved = now + self.scenario.proof_delay + self.delay();
+            // Who is in another zone gets the bytes later than that anyhow.
+            let proved = now + self.scenario.proof_delay + self.scenario.round_trip / 2;
             self.proved[chunk.as_usize()].get_or_insert(proved);
         }
         self.hosts[host].links.add(key);
@@ -126,6 +136,12 @@ impl World<'_> {
     pub(super) fn on_haves(&mut self, connection: u32, side: u8, chunks: &[ChunkId]) {
         if let Some(host) = self.open_end(connection, side) {
             self.tell(host, Input::Haves { source: SourceId(connection), chunks: chunks.to_vec() });
+        }
+    }
+
+    pub(super) fn on_members(&mut self, connection: u32, side: u8, members: &[Member]) {
+        if let Some(host) = self.open_end(connection, side) {
+            self.tell(host, Input::Members { source: SourceId(connection), members: members.to_vec() });
         }
     }
 

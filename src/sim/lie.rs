@@ -36,7 +36,7 @@ impl World<'_> {
         match self.lie(connection, server) {
             Some(Lie::Refuses) => {
                 self.end_server(key);
-                self.queue.push(self.queue.now() + self.delay(), Event::Refuse { key });
+                self.queue.push(self.queue.now() + self.delay(connection), Event::Refuse { key });
                 let host = self.connections[connection as usize].ends[usize::from(server)];
                 self.hosts[host].refusals += 1;
                 if self.hosts[host].refusals.is_multiple_of(REFUSALS_PER_CLAIM) {

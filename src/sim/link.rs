@@ -8,14 +8,18 @@
 //!
 //! A run is the least that arrives: the ends of a chunk that two senders bring meet between two runs.
 //!
-//! Not here: unequal delays. Runs join the downlink's queue in the order in which they left, which is the order of arrival only while
-//! all delays are equal.
+//! Runs within a zone join the downlink's queue as they leave, which is the order of arrival because their delays are equal. Those from
+//! another zone queue at the link between the two first, and join when they come.
+//!
+//! Not here: congestion control. A transfer to another zone fills its window whatever waits at that link.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use crate::chunk::ChunkId;
 use crate::sim::queue::{Event, Key};
-use crate::sim::transfer::{Assembly, Serving};
+use crate::sim::scenario::Crossing;
+use crate::sim::transfer::{Assembly, Serving, Transfer};
 use crate::sim::world::World;
 use crate::swarm::{Input, RequestId};
 use crate::units::Time;
@@ -72,23 +76,26 @@ impl World<'_> {
         Some((run, length.min(total - u64::from(run) * length)))
     }
 
-    /// Runs of one transfer that may be unacknowledged.
-    fn window(&self, host: usize) -> usize {
-        let product = u128::from(self.scenario.hosts[host].up.0) * self.scenario.round_trip.as_nanos() / 1_000_000_000;
+    /// Runs of one transfer over this connection that may be unacknowledged.
+    fn window(&self, host: usize, connection: u32) -> usize {
+        let product =
+            u128::from(self.scenario.hosts[host].up.0) * self.round_trip(connection).as_nanos() / 1_000_000_000;
         usize::try_from(2 * product / u128::from(self.run_length()) + u128::from(RUNS_AHEAD)).unwrap_or(usize::MAX)
     }
 
     /// Puts the next packet run on the uplink of `host`, if it is free and there is one.
     pub(super) fn pump(&mut self, host: usize) {
         let now = self.queue.now();
-        let window = self.window(host);
         if self.hosts[host].links.busy {
             return;
         }
         let mut ready: Option<Time> = None;
         for _ in 0..self.hosts[host].links.turns.len() {
             let Some(key) = self.hosts[host].links.turns.pop_front() else { break };
-            let Some(transfer) = self.transfers.find(key).filter(|t| t.serving == Serving::Sending) else { continue };
+            let sending = |t: &&mut Transfer| t.serving == Serving::Sending;
+            let Some(connection) = self.transfers.find(key).filter(sending).map(|t| t.connection) else { continue };
+            let window = self.window(host, connection);
+            let Some(transfer) = self.transfers.find(key) else { continue };
             let free_at = match transfer.acknowledged.front() {
                 Some(oldest) if transfer.acknowledged.len() >= window => *oldest,
                 _ => Time::ZERO,
@@ -121,8 +128,6 @@ impl World<'_> {
     /// A packet run has left the uplink: it crosses the delay and queues at the receiver.
     pub(super) fn on_left(&mut self, host: usize, key: Key) {
         self.hosts[host].links.busy = false;
-        let now = self.queue.now();
-        let (window, delay) = (self.window(host), self.delay());
         let next = self.next_run(key);
         let Some((transfer, (run, bytes))) =
             self.transfers.find(key).filter(|t| t.serving == Serving::Sending).zip(next)
@@ -133,31 +138,62 @@ impl World<'_> {
         transfer.left += bytes;
         let last = self.next_run(key).is_none();
         let transfer = self.transfers.find(key).expect("it was found above");
-        let receiver = self.connections[transfer.connection as usize].ends[usize::from(transfer.client)];
+        let (connection, client) = (transfer.connection, transfer.client);
+        let receiver = self.connections[connection as usize].ends[usize::from(client)];
         self.hosts[host].sent += bytes;
-        let taken = if self.hosts[receiver].is_awake() {
-            let free = &mut self.hosts[receiver].links.down_free;
-            *free = (now + delay).max(*free) + self.scenario.hosts[receiver].down.time(bytes);
-            *free
-        } else {
-            NEVER // nobody acknowledges
+        let acknowledged = match self.crossing(connection) {
+            _ if !self.hosts[receiver].is_awake() => NEVER, // nobody acknowledges
+            None => self.take_in(key, receiver, run, bytes, last),
+            Some(crossing) => {
+                let at = self.cross(host, receiver, crossing, bytes);
+                self.queue.push(at, Event::Crossed { key, run, bytes, last });
+                at + crossing.round_trip / 2
+            }
         };
+        let window = self.window(host, connection);
+        let transfer = self.transfers.find(key).expect("it was found above");
         if transfer.acknowledged.len() >= window {
             transfer.acknowledged.pop_front();
         }
-        transfer.acknowledged.push_back(if taken == NEVER { NEVER } else { taken + delay });
-        if taken < NEVER {
-            self.queue.push(taken, Event::Run { key, run });
-            if last {
-                self.queue.push(taken + delay, Event::Acknowledged { key });
-            }
-        }
+        transfer.acknowledged.push_back(acknowledged);
         if last {
             self.tell(host, Input::Written { request: request_id(key) });
         } else {
             self.hosts[host].links.add(key);
         }
         self.pump(host);
+    }
+
+    /// Puts bytes on the link between two zones; when they come to the receiver.
+    fn cross(&mut self, host: usize, receiver: usize, crossing: Crossing, bytes: u64) -> Time {
+        let ends = (self.scenario.hosts[host].zone, self.scenario.hosts[receiver].zone);
+        let free = self.crossings.entry(ends).or_insert(Time::ZERO);
+        *free = self.queue.now().max(*free) + crossing.rate.time(bytes);
+        *self.crossed.entry(ends).or_default() += bytes;
+        *free + crossing.round_trip / 2
+    }
+
+    pub(super) fn on_crossed(&mut self, key: Key, run: u32, bytes: u64, last: bool) {
+        let Some(transfer) = self.transfers.find(key) else { return };
+        let (connection, client) = (transfer.connection, transfer.client);
+        let receiver = self.connections[connection as usize].ends[usize::from(client)];
+        self.take_in(key, receiver, run, bytes, last);
+    }
+
+    /// Lets a run that has left its sender, or has crossed, queue at the receiver's downlink; when it is acknowledged.
+    fn take_in(&mut self, key: Key, receiver: usize, run: u32, bytes: u64, last: bool) -> Time {
+        let Some(connection) = self.transfers.find(key).map(|t| t.connection) else { return NEVER };
+        // A crossing was waited for before.
+        let ahead = if self.crossing(connection).is_some() { Duration::ZERO } else { self.delay(connection) };
+        let free = &mut self.hosts[receiver].links.down_free;
+        *free = (self.queue.now() + ahead).max(*free) + self.scenario.hosts[receiver].down.time(bytes);
+        let taken = *free;
+        let acknowledged = taken + self.delay(connection);
+        self.queue.push(taken, Event::Run { key, run });
+        if last {
+            self.queue.push(acknowledged, Event::Acknowledged { key });
+        }
+        acknowledged
     }
 
     /// Sends again what a transfer's receiver could not take while it was frozen.

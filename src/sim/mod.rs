@@ -2,7 +2,7 @@
 //!
 //! It runs the very machines that the node runs, so that a rule is judged by what it does to the makespan and not by how it
 //! looks. Links are modelled as what bounds a transfer: each machine has an uplink shared in turns by its uploads and a downlink that
-//! takes what comes in order, and between any two lies a delay. That is cheap enough to try thousands of seeds.
+//! takes what comes in order, between any two lies a delay, and between two zones a link that all their traffic shares. That is cheap enough to try thousands of seeds.
 //!
 //! Invariant: a scenario and a seed determine the run to the last event; the trace's hash says so.
 //!
@@ -27,10 +27,11 @@ mod table;
 mod tests;
 mod transfer;
 mod world;
+mod zones;
 
 pub use ladder::{Rung, RungError, read_loss};
 pub use report::{Report, Shortfall};
-pub use scenario::{Failure, Host, Lie, Outage, Rate, Scenario};
+pub use scenario::{Crossing, Failure, Host, Lie, Outage, Rate, Scenario};
 pub use shape::Shape;
 pub use table::{Cell, Measured, SEEDS, SLACK, cells};
 

@@ -16,7 +16,7 @@ use crate::sim::graph;
 use crate::sim::queue::Event;
 use crate::sim::scenario::Lie;
 use crate::sim::world::{Connection, World};
-use crate::swarm::{Input, Profile, SourceId, Swarm, Zone};
+use crate::swarm::{Input, Profile, SourceId, Swarm};
 
 /// Bytes of a bitfield message beside the set itself.
 const HOLDS_BYTES: u64 = 8;
@@ -31,7 +31,12 @@ impl World<'_> {
         let (publishers, peers): (Vec<usize>, Vec<usize>) =
             first.iter().partition(|host| self.scenario.hosts[**host].publisher);
         let (degree, publisher_degree) = (self.scenario.degree, self.scenario.publisher_degree);
-        for (a, b) in graph::edges(&publishers, &peers, degree, publisher_degree, &mut self.rng) {
+        let edges = if self.has_zones() {
+            self.edges_of_zones(&publishers, &peers)
+        } else {
+            graph::edges(&publishers, &peers, degree, publisher_degree, &mut self.rng)
+        };
+        for (a, b) in edges {
             self.connect(a, b);
         }
     }
@@ -63,31 +68,31 @@ impl World<'_> {
             self.wronged.push(other);
         }
         self.queue.push(now, Event::Gone { connection, side });
-        self.queue.push(now + self.delay(), Event::Gone { connection, side: 1 - side });
+        self.queue.push(now + self.delay(connection), Event::Gone { connection, side: 1 - side });
     }
 
     /// Neighbours that `host` looks for.
-    fn wanted(&self, host: usize) -> usize {
+    pub(super) fn wanted(&self, host: usize) -> usize {
         if self.scenario.hosts[host].publisher { self.scenario.publisher_degree } else { self.scenario.degree }
     }
 
     /// Neighbours that `host` counts on: whoever may be gone is replaced long before its connection ends, and whoever is slow has somebody
     /// else beside it (`node`'s pulse).
-    fn counted_on(&self, host: usize) -> usize {
+    pub(super) fn counted_on(&self, host: usize) -> usize {
         self.hosts[host].swarm.as_ref().map_or(0, Swarm::counted_on)
     }
 
     /// Connects `host` to random others until it has enough neighbours, if it has few, and tries again later when that was not enough.
     pub(super) fn find_neighbours(&mut self, host: usize) {
         // Four fifths: it looks for more only when some are gone, and then for several at once.
-        let has_few = |world: &Self| 5 * world.counted_on(host) < 4 * world.wanted(host);
+        let has_few = |world: &Self| 5 * world.counted_on(host) < 4 * world.wanted(host) || world.is_cut_off(host);
         if !has_few(self) {
             self.hosts[host].pause = PAUSE_FIRST;
             return;
         }
         let neighbours: Vec<usize> = self.hosts[host].connections.iter().map(|c| self.other_end(*c, host)).collect();
         let mut strangers: Vec<usize> = (0..self.hosts.len())
-            .filter(|h| *h != host && !neighbours.contains(h))
+            .filter(|h| *h != host && !neighbours.contains(h) && self.scenario.can_meet(host, *h))
             .filter(|h| !self.hosts[host].banned.contains(h) && !self.hosts[*h].banned.contains(&host))
             .collect();
         let known = strangers.len();
@@ -96,7 +101,7 @@ impl World<'_> {
         self.rng.shuffle(&mut strangers);
         // Those with room first; the others too, if need be: a swarm must not fall apart.
         strangers.sort_by_key(|h| self.counted_on(*h) > self.wanted(*h) + self.wanted(*h) / 5);
-        let missing = self.wanted(host) - self.counted_on(host);
+        let missing = self.choose_by_zone(host, &mut strangers);
         for other in strangers.into_iter().take(missing) {
             self.connect(host, other);
         }
@@ -124,7 +129,7 @@ impl World<'_> {
         for (side, host, other) in [(0, a, b), (1, b, a)] {
             self.hosts[host].connections.push(connection);
             let publisher = self.scenario.hosts[other].publisher;
-            let profile = Profile { publisher, local: false, order: other as u64, zone: Zone::default() };
+            let profile = Profile { publisher, local: false, order: other as u64, zone: self.scenario.label(other) };
             self.tell(host, Input::Joined { source: SourceId(connection), profile });
             self.say_holdings(connection, 1 - side);
         }
@@ -137,7 +142,7 @@ impl World<'_> {
         let claims_all = self.scenario.hosts[host].lie.is_some_and(Lie::claims_all);
         let chunks = Rc::new(if claims_all { Bitfield::all(self.layout) } else { swarm.have().clone() });
         self.control += HOLDS_BYTES + u64::from(self.layout.count()).div_ceil(8);
-        let arrival = self.queue.now() + self.delay();
+        let arrival = self.queue.now() + self.delay(connection);
         self.queue.push(arrival, Event::Holds { connection, side: 1 - side, chunks });
     }
 

@@ -67,6 +67,7 @@ impl World<'_> {
             | Event::Verified { host, .. } => *host,
             Event::Gone { connection, side }
             | Event::Holds { connection, side, .. }
+            | Event::Members { connection, side, .. }
             | Event::Haves { connection, side, .. } => self.connections[*connection as usize].ends[usize::from(*side)],
             Event::Request { key } | Event::Withdraw { key } => of_transfer(key)?.1,
             Event::Refuse { key } | Event::Run { key, .. } => of_transfer(key)?.0,
@@ -75,9 +76,12 @@ impl World<'_> {
                 let (client, server) = of_transfer(key)?;
                 if self.is_frozen(client) { client } else { server }
             }
-            Event::Join { .. } | Event::Die { .. } | Event::Freeze { .. } | Event::Thaw { .. } | Event::Idle { .. } => {
-                return None;
-            }
+            Event::Join { .. }
+            | Event::Die { .. }
+            | Event::Freeze { .. }
+            | Event::Thaw { .. }
+            | Event::Idle { .. }
+            | Event::Crossed { .. } => return None,
         };
         Some(host).filter(|host| self.is_frozen(*host))
     }

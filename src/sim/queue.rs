@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use crate::bitfield::Bitfield;
 use crate::chunk::ChunkId;
+use crate::swarm::Member;
 use crate::units::Time;
 
 /// Names a transfer; the serial number tells it from earlier ones in the same place.
@@ -74,6 +75,11 @@ pub(super) enum Event {
         side: u8,
         chunks: Rc<[ChunkId]>,
     },
+    Members {
+        connection: u32,
+        side: u8,
+        members: Rc<[Member]>,
+    },
     /// A request reaches its server.
     Request {
         key: Key,
@@ -94,6 +100,13 @@ pub(super) enum Event {
     /// An uplink may have something to send again.
     Ready {
         host: usize,
+    },
+    /// A packet run comes to the client's downlink, having crossed between zones.
+    Crossed {
+        key: Key,
+        run: u32,
+        bytes: u64,
+        last: bool,
     },
     /// The client has taken in this packet run of the chunk.
     Run {
@@ -140,6 +153,13 @@ impl Event {
             Self::Thaw { host } => (17, *host as u64),
             Self::Idle { host, freeze } => (18 | u64::from(*freeze) << 8, *host as u64),
             Self::Seek { host } => (19, *host as u64),
+            Self::Crossed { key: k, run, .. } => (20 | u64::from(*run) << 8, key(k)),
+            Self::Members { connection, side, members } => {
+                let sum = members.iter().fold(0, |sum: u64, m| {
+                    sum.wrapping_mul(31).wrapping_add(m.id).wrapping_add(u64::from(m.stamp) << 1 | u64::from(m.reaches))
+                });
+                (21 | sum << 8, end(connection, side))
+            }
         }
     }
 }

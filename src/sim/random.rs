@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use crate::sim::scenario::{Failure, Host, Lie, Outage, Rate, Scenario};
+use crate::sim::scenario::{Crossing, Failure, Host, Lie, Outage, Rate, Scenario};
 use crate::units::{Bytes, Rng};
 
 /// The kinds of liars.
@@ -54,6 +54,33 @@ impl Scenario {
         // The thinnest downlinks need most of an hour for the largest content, and more when much comes in vain.
         scenario.limit = Duration::from_secs(10 * 3600);
         scenario.check = true;
+        scenario
+    }
+}
+
+impl Scenario {
+    /// The run of the same seed among machines in several zones, with links of any rate between them. Some have no label, and some
+    /// find nobody outside; those have somebody in their zone who does.
+    #[must_use]
+    pub fn random_with_zones(seed: u64) -> Self {
+        let mut scenario = Self::random(seed);
+        // Another chance than that of the run without zones, or the two would be alike.
+        let mut rng = Rng::with_seed(seed ^ 0x7a6f_6e65);
+        let zones = rng.u32(2..5);
+        for host in &mut scenario.hosts {
+            host.zone = if rng.u8(0..8) == 0 { 0 } else { rng.u32(1..=zones) };
+        }
+        for zone in 1..=zones {
+            let opens = |host: &Host| host.zone == zone && host.lie.is_none() && host.outages.is_empty();
+            let Some(gateway) = scenario.hosts.iter().position(opens) else { continue };
+            let others = scenario.hosts.iter_mut().enumerate().filter(|(index, _)| *index != gateway);
+            for (_, host) in others.filter(|(_, host)| host.zone == zone && !host.publisher) {
+                host.shut_in = rng.u8(0..4) == 0;
+            }
+        }
+        let rate = scenario.hosts[rng.usize(0..scenario.hosts.len())].down;
+        let round_trip = Duration::from_millis(rng.u64(1..200));
+        scenario.crossing = Some(Crossing { rate, round_trip });
         scenario
     }
 }

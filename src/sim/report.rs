@@ -7,6 +7,7 @@
 //!
 //! Not here: charts.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::bitfield::Bitfield;
@@ -36,6 +37,10 @@ pub struct Report {
     pub publisher_copies: f64,
     /// Chunks that the first publisher to have nothing unserved had sent by then, in copies; `None` when that did not happen.
     pub first_pass_copies: Option<f64>,
+    /// Bytes of chunks that crossed into zones without a publisher, in copies of the content for each of them.
+    pub crossings: f64,
+    /// Bytes of chunks that crossed into zones with one, in copies: what their publishers had sent to other zones only.
+    pub returned: f64,
     /// Control traffic of all machines.
     pub control: Bytes,
     /// Chunks fetched by machines that held them, or were verifying them.
@@ -115,11 +120,17 @@ impl World<'_> {
         let published: u64 = hosts().filter(|h| self.scenario.hosts[*h].publisher).map(|h| self.hosts[h].sent).sum();
         let sent: u64 = hosts().map(|h| self.hosts[h].sent).sum();
         let gained: u64 = hosts().filter(|h| !self.scenario.hosts[*h].publisher).map(|h| self.held_bytes(h)).sum();
+        let fed = zones_to_feed(self.scenario);
+        let crossed = |into_fed: bool| -> u64 {
+            self.crossed.iter().filter(|((_, into), _)| fed.contains(into) == into_fed).map(|(_, bytes)| bytes).sum()
+        };
         Report {
             makespan: makespan.since(Time::ZERO),
             bound: fluid_bound(self.scenario, &counted),
             publisher_copies: ratio(published, self.scenario.total.0),
             first_pass_copies: self.first_pass_copies,
+            crossings: ratio(crossed(true), self.scenario.total.0 * fed.len().max(1) as u64),
+            returned: ratio(crossed(false), self.scenario.total.0),
             control: Bytes(self.control),
             duplicates: hosts().map(|h| lives(h).duplicates).sum(),
             fetched: hosts().map(|h| lives(h).fetched).sum(),
@@ -147,6 +158,14 @@ pub(super) fn ratio(a: u64, b: u64) -> f64 {
     ratio
 }
 
+/// The zones that have everything from others.
+fn zones_to_feed(scenario: &Scenario) -> BTreeSet<u32> {
+    let zones = |publishers: bool| -> BTreeSet<u32> {
+        scenario.hosts.iter().filter(|host| host.publisher == publishers).map(|host| host.zone).collect()
+    };
+    zones(false).difference(&zones(true)).copied().collect()
+}
+
 /// The machines whose completion counts: those that stay, and whose downlink is at least half of the fastest. The slow ones end when
 /// their own links let them, and would hide how the others fared.
 pub(super) fn counts(scenario: &Scenario) -> Vec<usize> {
@@ -156,7 +175,8 @@ pub(super) fn counts(scenario: &Scenario) -> Vec<usize> {
     peers().filter(|(_, h)| h.down >= fastest.over(2)).map(|(index, _)| index).collect()
 }
 
-/// `max(F/u_s, F/d_min, N F/(u_s + sum u_i), joins_i + F/d_i)` over the machines that count (Kumar and Ross, 2006).
+/// `max(F/u_s, F/d_min, N F/(u_s + sum u_i), joins_i + F/d_i)` over the machines that count (Kumar and Ross, 2006), and the time that
+/// everything takes across all links to a zone without a publisher.
 pub(super) fn fluid_bound(scenario: &Scenario, counted: &[usize]) -> Duration {
     let total = scenario.total.0;
     let seeded: u64 = scenario.hosts.iter().filter(|h| h.publisher).map(|h| h.up.0).sum();
@@ -166,5 +186,12 @@ pub(super) fn fluid_bound(scenario: &Scenario, counted: &[usize]) -> Duration {
     // When peers arrive late, the swarm's uplinks are not all there from the start, so the sum does not bound from below.
     let staggered = peers().any(|h| !h.joins.is_zero());
     let all = if staggered { Duration::ZERO } else { Rate(uplinks).time(total * counted.len() as u64) };
-    Rate(seeded).time(total).max(own).max(all)
+    let zones: BTreeSet<u32> = scenario.hosts.iter().map(|host| host.zone).filter(|zone| *zone != 0).collect();
+    let is_fed = |zone: &u32| peers().any(|host| host.zone == *zone && !host.shut_in);
+    // A machine without a label takes no crossing, so whoever shares a zone with nobody else is no bound to others.
+    let open = scenario.hosts.iter().any(|host| host.zone == 0);
+    let across = scenario.crossing.filter(|_| !open && zones_to_feed(scenario).iter().any(is_fed));
+    let links = zones.len().saturating_sub(1).max(1) as u64;
+    let across = across.map_or(Duration::ZERO, |crossing| Rate(crossing.rate.0 * links).time(total));
+    Rate(seeded).time(total).max(own).max(all).max(across)
 }

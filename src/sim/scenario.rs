@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use crate::swarm::Config;
+use crate::swarm::{Config, Zone};
 use crate::units::Bytes;
 
 /// A rate on a link, in bytes per second.
@@ -34,6 +34,15 @@ impl Rate {
     }
 }
 
+/// The link between two zones: what any machines at its ends send each other goes through it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crossing {
+    /// What it carries each way.
+    pub rate: Rate,
+    /// Round trip between two machines at its ends.
+    pub round_trip: Duration,
+}
+
 /// One machine.
 #[derive(Clone, Debug)]
 pub struct Host {
@@ -49,13 +58,26 @@ pub struct Host {
     pub outages: Vec<Outage>,
     /// How it lies, if it does.
     pub lie: Option<Lie>,
+    /// Its zone; zero has no label, and no crossing lies between it and others.
+    pub zone: u32,
+    /// It finds no neighbours in other zones.
+    pub shut_in: bool,
 }
 
 impl Host {
     /// A machine with equal rates that is there from the start to the end.
     #[must_use]
     pub const fn new(rate: Rate) -> Self {
-        Self { up: rate, down: rate, publisher: false, joins: Duration::ZERO, outages: Vec::new(), lie: None }
+        Self {
+            up: rate,
+            down: rate,
+            publisher: false,
+            joins: Duration::ZERO,
+            outages: Vec::new(),
+            lie: None,
+            zone: 0,
+            shut_in: false,
+        }
     }
 
     /// A publisher with this uplink.
@@ -143,8 +165,16 @@ pub struct Scenario {
     pub chunk: Bytes,
     /// The machines; an index names one.
     pub hosts: Vec<Host>,
-    /// Round trip between any two machines.
+    /// Round trip between any two machines that no crossing lies between.
     pub round_trip: Duration,
+    /// What lies between any two zones.
+    ///
+    /// Default none: zones are mere labels.
+    pub crossing: Option<Crossing>,
+    /// Whether machines are told their zones.
+    ///
+    /// Default true; otherwise they meet at random and take from whomever they met, as if they had no labels.
+    pub steering: bool,
     /// Rate at which a machine digests and writes what it fetched.
     ///
     /// Default 1 GB/s: one core's BLAKE3 and a fast disk together.
@@ -171,7 +201,7 @@ pub struct Scenario {
     /// Check every machine's invariants: after every input among up to 128 peers, now and then among more, as it costs a walk over
     /// all chunks each time.
     pub check: bool,
-    /// What every machine runs with; the simulator sets `publisher`.
+    /// What every machine runs with; the simulator sets `publisher`, `order` and `zone`.
     pub config: Config,
 }
 
@@ -185,6 +215,8 @@ impl Scenario {
             chunk,
             hosts,
             round_trip: Duration::from_micros(500),
+            crossing: None,
+            steering: true,
             verify: Rate(1_000_000_000),
             proof_delay: Duration::from_millis(5),
             detection: Duration::from_secs(10),
@@ -194,5 +226,21 @@ impl Scenario {
             check: false,
             config: Config::default(),
         }
+    }
+
+    /// The zone that a machine is told to be in.
+    pub(super) fn label(&self, host: usize) -> Zone {
+        Zone(if self.steering { self.hosts[host].zone } else { 0 })
+    }
+
+    /// Whether two machines are in zones of their own.
+    pub(super) fn are_apart(&self, a: usize, b: usize) -> bool {
+        let [a, b] = [a, b].map(|host| self.hosts[host].zone);
+        a != b && a != 0 && b != 0
+    }
+
+    /// Whether two machines can reach each other.
+    pub(super) fn can_meet(&self, a: usize, b: usize) -> bool {
+        !self.are_apart(a, b) || !self.hosts[a].shut_in && !self.hosts[b].shut_in
     }
 }

@@ -1,6 +1,6 @@
 //! Shape: the scenarios that the efficiency table speaks of.
 //!
-//! Each bends one thing: a thin publisher, slow peers, departures, late arrivals, several publishers. A policy that is good in all of
+//! Each bends one thing: a thin publisher, slow peers, departures, late arrivals, several publishers, places far from each other. A policy that is good in all of
 //! them has no one thing to thank for it.
 //!
 //! Invariant: a shape, its numbers and a seed determine the scenario.
@@ -9,8 +9,11 @@
 
 use std::time::Duration;
 
-use crate::sim::scenario::{Host, Outage, Rate, Scenario};
+use crate::sim::scenario::{Crossing, Host, Outage, Rate, Scenario};
 use crate::units::{Bytes, Rng};
+
+/// Round trip between two regions: about that across the Atlantic.
+const FAR: Duration = Duration::from_millis(80);
 
 /// A named scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +42,17 @@ pub enum Shape {
     FourPublishers,
     /// Two, of which one dies at half of the bound.
     PublisherDies,
+    /// Every other peer is in a second zone, behind a link of half a machine's rate and 80 ms.
+    TwoRegions,
+    /// The same behind a link of twice a machine's rate, which is no bound.
+    TwoRegionsWide,
+    /// The publisher is alone in its zone, behind the link of half a machine's rate.
+    LonePublisher,
 }
 
 impl Shape {
     /// All of them, with the names that the command line uses.
-    pub const ALL: [(&str, Self); 12] = [
+    pub const ALL: [(&str, Self); 15] = [
         ("homogeneous", Self::Homogeneous),
         ("thin-links", Self::ThinLinks),
         ("seeder-quarter", Self::SeederQuarter),
@@ -56,6 +65,9 @@ impl Shape {
         ("two-publishers", Self::TwoPublishers),
         ("four-publishers", Self::FourPublishers),
         ("publisher-dies", Self::PublisherDies),
+        ("two-regions", Self::TwoRegions),
+        ("two-regions-wide", Self::TwoRegionsWide),
+        ("lone-publisher", Self::LonePublisher),
     ];
 
     /// The name that the command line uses.
@@ -107,9 +119,23 @@ impl Scenario {
                 rest[..eighth].iter_mut().for_each(|h| h.outages.push(Outage::freeze(midway())));
             }
             Shape::PublisherDies => publishers[1].outages.push(Outage::death(ideal / 2)),
+            Shape::TwoRegions | Shape::TwoRegionsWide => {
+                publishers[0].zone = 1;
+                others.iter_mut().zip([2, 1].into_iter().cycle()).for_each(|(host, zone)| host.zone = zone);
+            }
+            Shape::LonePublisher => {
+                publishers[0].zone = 1;
+                others.iter_mut().for_each(|host| host.zone = 2);
+            }
         }
         publishers.append(&mut others);
         let mut scenario = Self::new(total, chunk, publishers);
+        let across = match shape {
+            Shape::TwoRegions | Shape::LonePublisher => Some(rate.over(2)),
+            Shape::TwoRegionsWide => Some(Rate(2 * rate.0)),
+            _ => None,
+        };
+        scenario.crossing = across.map(|rate| Crossing { rate, round_trip: FAR });
         scenario.limit = scenario.limit.min(Duration::from_secs(3600));
         scenario
     }

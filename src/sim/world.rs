@@ -7,7 +7,7 @@
 //!
 //! Not here: the effects of outputs (`effects`), the links (`link`), who is connected (`neighbours`) and who fails (`outage`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::bitfield::Bitfield;
@@ -15,7 +15,7 @@ use crate::chunk::{ChunkId, Layout};
 use crate::sim::link::Links;
 use crate::sim::queue::{Event, Key, Queue};
 use crate::sim::report::{Past, Report, ratio};
-use crate::sim::scenario::Scenario;
+use crate::sim::scenario::{Crossing, Scenario};
 use crate::sim::transfer::Transfers;
 use crate::swarm::{Config, Input, Swarm};
 use crate::units::{Rng, Time};
@@ -81,6 +81,10 @@ pub(super) struct World<'a> {
     pub(super) transfers: Transfers,
     /// When a chunk's signed digest is known to its first receivers.
     pub(super) proved: Vec<Option<Time>>,
+    /// When the link from one zone to another has taken in everything that was sent.
+    pub(super) crossings: BTreeMap<(u32, u32), Time>,
+    /// Bytes of chunks that crossed from one zone to another.
+    pub(super) crossed: BTreeMap<(u32, u32), u64>,
     pub(super) control: u64,
     /// Machines that are frozen now.
     pub(super) frozen: usize,
@@ -110,6 +114,8 @@ impl<'a> World<'a> {
             connections: Vec::new(),
             transfers: Transfers::default(),
             proved: vec![None; layout.count() as usize],
+            crossings: BTreeMap::new(),
+            crossed: BTreeMap::new(),
             control: 0,
             frozen: 0,
             wronged: Vec::new(),
@@ -160,11 +166,13 @@ impl<'a> World<'a> {
             Event::Gone { connection, side } => self.on_gone(connection, side),
             Event::Holds { connection, side, chunks } => self.on_holds(connection, side, &chunks),
             Event::Haves { connection, side, chunks } => self.on_haves(connection, side, &chunks),
+            Event::Members { connection, side, members } => self.on_members(connection, side, &members),
             Event::Request { key } => self.on_request(key),
             Event::Withdraw { key } => self.on_withdraw(key),
             Event::Refuse { key } => self.on_refuse(key),
             Event::Left { host, key } => self.on_left(host, key),
             Event::Ready { host } => self.on_ready(host),
+            Event::Crossed { key, run, bytes, last } => self.on_crossed(key, run, bytes, last),
             Event::Run { key, run } => self.on_run(key, run),
             Event::Acknowledged { key } => self.on_acknowledged(key),
             Event::Verified { host, life, connection, chunk, verdict } => {
@@ -186,7 +194,8 @@ impl<'a> World<'a> {
         let publisher = self.scenario.hosts[host].publisher;
         let fresh = if publisher { Bitfield::all(self.layout) } else { Bitfield::none(self.layout) };
         let have = self.hosts[host].kept.take().unwrap_or(fresh);
-        let config = Config { publisher, order: host as u64, ..self.scenario.config.clone() };
+        let zone = self.scenario.label(host);
+        let config = Config { publisher, order: host as u64, zone, ..self.scenario.config.clone() };
         let swarm = Swarm::new(self.layout, have, config, self.rng.u64(..));
         let state = &mut self.hosts[host];
         state.life += 1;
@@ -195,8 +204,19 @@ impl<'a> World<'a> {
         self.tell(host, Input::Tick); // so that outputs of the beginning are carried out
     }
 
-    pub(super) fn delay(&self) -> Duration {
-        self.scenario.round_trip / 2
+    /// The delay from one end of a connection to the other.
+    pub(super) fn delay(&self, connection: u32) -> Duration {
+        self.round_trip(connection) / 2
+    }
+
+    pub(super) fn round_trip(&self, connection: u32) -> Duration {
+        self.crossing(connection).map_or(self.scenario.round_trip, |crossing| crossing.round_trip)
+    }
+
+    /// What lies between the ends of a connection, if they are in two zones.
+    pub(super) fn crossing(&self, connection: u32) -> Option<Crossing> {
+        let [a, b] = self.connections[connection as usize].ends;
+        self.scenario.crossing.filter(|_| self.scenario.are_apart(a, b))
     }
 
     /// Takes down what the publishers had sent when the first of them had sent everything.

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::bitfield::Bitfield;
 use crate::chunk::{ChunkId, Layout};
+use crate::swarm::border::Border;
 use crate::swarm::endgame::SOURCES_PER_CHUNK;
 use crate::swarm::event::SourceId;
 use crate::swarm::source::{Fetching, Source};
@@ -34,13 +35,17 @@ pub(super) struct Board {
     /// such requests that were given up.
     alone: BTreeMap<ChunkId, u32>,
     sources: BTreeMap<SourceId, Source>,
+    /// Only who is in a zone has one.
+    border: Option<Border>,
 }
 
 impl Board {
-    pub(super) fn new(have: Bitfield) -> Self {
+    /// What somebody knows who holds `have` and has met nobody; in a zone, with its id as a member.
+    pub(super) fn new(have: Bitfield, member: Option<u64>) -> Self {
         let layout = have.layout();
         let count = layout.count() as usize;
         Self {
+            border: member.map(|id| Border::new(id, &have)),
             layout,
             taken: have.clone(),
             withheld: Bitfield::none(layout),
@@ -105,6 +110,14 @@ impl Board {
         self.copies[chunk.as_usize()]
     }
 
+    pub(super) const fn border(&self) -> Option<&Border> {
+        self.border.as_ref()
+    }
+
+    pub(super) const fn border_mut(&mut self) -> Option<&mut Border> {
+        self.border.as_mut()
+    }
+
     pub(super) const fn sources(&self) -> &BTreeMap<SourceId, Source> {
         &self.sources
     }
@@ -151,6 +164,11 @@ impl Board {
             source.known.iter().for_each(|c| self.copies[c.as_usize()] -= 1);
             chunks.iter().for_each(|c| self.copies[c.as_usize()] += 1);
         }
+        if let Some(border) = self.border.as_mut().filter(|_| source.silent.is_none()) {
+            // What stays is counted up before it is counted down, as it comes into the zone but once.
+            chunks.iter().for_each(|c| border.count(source.far, c, true));
+            source.known.iter().for_each(|c| border.count(source.far, c, false));
+        }
         source.gain = self.have.count_outside(&chunks);
         source.want = chunks.count_outside(&self.taken);
         source.known = chunks;
@@ -165,6 +183,9 @@ impl Board {
         source.gain -= u32::from(self.have.contains(chunk));
         source.want += u32::from(!self.taken.contains(chunk));
         self.copies[chunk.as_usize()] += u16::from(source.spreads());
+        if let Some(border) = self.border.as_mut().filter(|_| source.silent.is_none()) {
+            border.count(source.far, chunk, true);
+        }
         true
     }
 
@@ -172,6 +193,9 @@ impl Board {
     pub(super) fn set_silent(&mut self, id: SourceId, silent: Option<Time>) {
         let Some(source) = self.sources.get_mut(&id) else { return };
         let before = source.spreads();
+        if let Some(border) = self.border.as_mut().filter(|_| source.silent.is_none() != silent.is_none()) {
+            source.known.iter().for_each(|c| border.count(source.far, c, silent.is_none()));
+        }
         source.silent = silent;
         match (before, source.spreads()) {
             (true, false) => source.known.iter().for_each(|c| self.copies[c.as_usize()] -= 1),
@@ -233,6 +257,7 @@ impl Board {
         }
         self.withheld.remove(chunk);
         self.alone.remove(&chunk);
+        self.border.iter_mut().for_each(|border| border.count(false, chunk, true));
         self.sources.values_mut().for_each(|s| s.gain += u32::from(!s.known.contains(chunk)));
         self.refresh(chunk);
         true
@@ -257,6 +282,7 @@ impl Board {
         if !self.have.remove(chunk) {
             return false;
         }
+        self.border.iter_mut().for_each(|border| border.count(false, chunk, false));
         self.sources.values_mut().for_each(|s| s.gain -= u32::from(!s.known.contains(chunk)));
         self.refresh(chunk);
         true
@@ -305,6 +331,12 @@ impl Board {
             asked.sort_unstable();
             assert!(asked.windows(2).all(|two| two[0] != two[1]), "one request per source and asked chunk");
         }
+        let holders = |chunk| {
+            let count = |far| self.sources.values().filter(move |s| s.far == far && s.silent.is_none());
+            let [inside, outside] = [false, true].map(|far| count(far).filter(|s| s.known.contains(chunk)).count());
+            (inside + usize::from(self.have.contains(chunk)), outside)
+        };
+        self.border.iter().for_each(|border| border.check_invariants(holders));
         assert!(self.claims.iter().all(|claims| *claims <= SOURCES_PER_CHUNK), "few requests claim one chunk");
         assert!(self.withheld.iter().all(|chunk| !self.have.contains(chunk)), "what is held is not withheld");
         assert!(self.alone.keys().all(|c| self.claims(*c) <= 1), "what is fetched alone has one claim");

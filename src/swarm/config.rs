@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::swarm::event::Zone;
+
 /// How one swarm behaves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,10 +22,16 @@ pub struct Config {
     /// Default false. A complete copy that does not publish serves without such a first pass.
     pub publisher: bool,
 
-    /// Where this machine stands among the publishers of this content, as the others are told in its `Profile`.
+    /// Where this machine stands among the publishers of this content and the members of its zone, as the others are told in its
+    /// `Profile`.
     ///
     /// Default 0, which will do for a publisher that is alone.
     pub order: u64,
+
+    /// Where this machine is.
+    ///
+    /// Default none: every source counts as near.
+    pub zone: Zone,
 
     /// Chunks asked of one source at a time before its path is known to need more.
     ///
@@ -110,6 +118,7 @@ impl Default for Config {
         Self {
             publisher: false,
             order: 0,
+            zone: Zone(0),
             window_start: 1,
             window_max: 32,
             window_local: 4,

@@ -1,7 +1,7 @@
 //! End game: the last chunks are asked of two sources, so that the slowest source does not decide when we are complete.
 //!
 //! It begins when every missing chunk is in flight, and only idle sources take part: whoever still has something of its own to
-//! give is not disturbed. The second request is for the chunk that has waited longest, those that have not begun first, as there the
+//! give is not disturbed, nor is a source in another zone. The second request is for the chunk that has waited longest, those that have not begun first, as there the
 //! second sender can win most. It asks from the end, so that the two meet and hardly a byte comes twice.
 //!
 //! Invariant: at most two requests claim a chunk.
@@ -25,6 +25,8 @@ impl Swarm {
         }
         let idle: Vec<SourceId> = (self.board.sources().iter())
             .filter(|(_, source)| source.fetching.is_empty() && source.has_room() && !source.known.is_empty())
+            // Behind a thin link a second request waits for the first, and what both bring has crossed twice.
+            .filter(|(_, source)| !source.far)
             .map(|(id, _)| *id)
             .collect();
         for id in idle {

@@ -35,11 +35,22 @@ pub struct Profile {
     pub publisher: bool,
     /// It is a path on this machine: it takes nothing, is not announced to, and has everything.
     pub local: bool,
-    /// Where it stands among the publishers of this content, each of which sends its own share of the chunks first: any number that
-    /// nobody else has will do, as long as everybody is told the same.
+    /// Where it stands among the publishers of this content, each of which sends its own share of the chunks first, and its id among
+    /// the members of its zone: any number that nobody else has will do, as long as everybody is told the same.
     pub order: u64,
     /// Where it is.
     pub zone: Zone,
+}
+
+/// What somebody says of a member of its zone, or a member of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The member, by the `order` of its [`Profile`].
+    pub id: u64,
+    /// How often the member has come to reach outside: of two statements the later one counts.
+    pub stamp: u32,
+    /// Whether it can fetch from outside the zone: it is there, and has a neighbour in another zone.
+    pub reaches: bool,
 }
 
 /// Why an upload ended.
@@ -92,6 +103,13 @@ pub enum Input {
         source: SourceId,
         /// The additional chunks.
         chunks: Vec<ChunkId>,
+    },
+    /// A neighbour of our zone said who can fetch from outside.
+    Members {
+        /// The neighbour.
+        source: SourceId,
+        /// What it said of each.
+        members: Vec<Member>,
     },
     /// A neighbour asks for a chunk.
     Requested {
@@ -195,6 +213,7 @@ impl Input {
         match self {
             Self::Holds { source, .. }
             | Self::Haves { source, .. }
+            | Self::Members { source, .. }
             | Self::Requested { source, .. }
             | Self::Arriving { source, .. }
             | Self::Fetched { source, .. } => Some(*source),
@@ -242,6 +261,13 @@ pub enum Output {
     Announce {
         /// The chunks, ascending.
         chunks: Vec<ChunkId>,
+    },
+    /// Tell `source`, which is in our zone, who can fetch from outside.
+    Members {
+        /// The source.
+        source: SourceId,
+        /// What to say of each.
+        members: Vec<Member>,
     },
     /// Tell `source` that a chunk which only it sent was bad.
     Blame {

@@ -67,9 +67,13 @@ impl Swarm {
 
     /// The age at which something that usually takes so long is taken for stuck.
     pub(super) fn patience(&self, usual: Option<Duration>) -> Duration {
+        self.config.hedge_after.max(self.usual(usual) * self.config.hedge_factor)
+    }
+
+    /// The time that a chunk usually takes: here, anywhere, or at the slowest rate that is expected.
+    pub(super) fn usual(&self, here: Option<Duration>) -> Duration {
         let guess = || Duration::from_millis(1000 * self.board.layout().chunk_size() / SLOWEST_EXPECTED);
-        let usual = usual.or(self.fetch_time).unwrap_or_else(guess);
-        self.config.hedge_after.max(usual * self.config.hedge_factor)
+        here.or(self.fetch_time).unwrap_or_else(guess)
     }
 
     /// Which bytes of `chunk` to ask for beside what other requests may still bring, and whether there are any such.

@@ -3,7 +3,8 @@
 //! Whoever has the bad luck that half of its neighbours are slow is among the last to be complete, however quick it is itself: the few quick
 //! ones serve it in turn with all of theirs. So the owner, who looks for neighbours, is told how many of them count. What a neighbour
 //! brings says more than how long it takes: a slow peer has hardly anything that a quick one lacks, so it is seldom asked at all.
-//! Only the last few chunks are compared, so that everybody may change.
+//! Only the last few chunks are compared, so that everybody may change. Publishers and sources in other zones are not: how much one of
+//! those is asked for is decided elsewhere.
 //!
 //! Invariant: where all bring alike nobody lags, however little it is; nobody lags for whoever lacks nothing.
 //!
@@ -33,7 +34,7 @@ impl Swarm {
 
     /// Takes in that a source brought a chunk.
     pub(super) fn credit(&mut self, id: SourceId) {
-        let Some(source) = self.board.source_mut(id).filter(|source| source.spreads()) else { return };
+        let Some(source) = self.board.source_mut(id).filter(|source| compares(source)) else { return };
         source.brought += 1;
         if source.brought >= HALVED_AT {
             self.board.sources_mut().for_each(|(_, source)| source.brought /= 2);
@@ -53,9 +54,9 @@ impl Swarm {
         if self.complete { 0 } else { self.good() / LAG_PART }
     }
 
-    /// What a good neighbour brought. A publisher's count says how many wait there, not what it is worth.
+    /// What a good neighbour brought.
     fn good(&self) -> u32 {
-        let peers = self.board.sources().values().filter(|source| source.spreads());
+        let peers = self.board.sources().values().filter(|source| compares(source));
         let mut brought: Vec<u32> = peers.map(|source| source.brought).collect();
         if brought.is_empty() {
             return 0;
@@ -67,5 +68,10 @@ impl Swarm {
 
 /// Whether `source` brought less than `least`.
 pub(super) fn lags(source: &Source, least: u32) -> bool {
-    source.spreads() && source.brought < least
+    compares(source) && source.brought < least
+}
+
+/// Whether what `source` brings says what it is worth.
+const fn compares(source: &Source) -> bool {
+    source.spreads() && !source.far
 }

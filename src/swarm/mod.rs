@@ -7,12 +7,14 @@
 //! Invariant: what `event` promises about every request; [`Swarm::check_invariants`] states the rest.
 //!
 //! Not here: any rule. This file wires the parts: what is known (`board`, `source`), what we ask (`requester`, `picker`, `window`,
-//! `hedge`, `silence`, `endgame`), what we give (`uploader`, `firstpass`, `debt`), what we tell (`announce`), whom we stop believing (`blame`),
-//! and who is not worth a place (`lag`). What happened, written down, is `trace`.
+//! `hedge`, `silence`, `endgame`), what crosses between zones (`zone`, `border`, `members`), what we give (`uploader`, `firstpass`, `debt`),
+//! what we tell (`announce`), whom we stop believing (`blame`), and who is not worth a place (`lag`). What happened, written down, is
+//! `trace`.
 
 mod announce;
 mod blame;
 mod board;
+mod border;
 mod config;
 mod debt;
 mod endgame;
@@ -20,6 +22,7 @@ mod event;
 mod firstpass;
 mod hedge;
 mod lag;
+mod members;
 mod picker;
 mod requester;
 mod silence;
@@ -30,12 +33,13 @@ pub mod trace;
 mod uploader;
 mod view;
 mod window;
+mod zone;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 pub use config::Config;
-pub use event::{Input, Outcome, Output, Part, Profile, RequestId, SourceId, Zone};
+pub use event::{Input, Member, Outcome, Output, Part, Profile, RequestId, SourceId, Zone};
 pub use view::{Phase, SourceView, Tally};
 
 use crate::bitfield::Bitfield;
@@ -46,6 +50,7 @@ use board::Board;
 use firstpass::FirstPass;
 use source::Source;
 use uploader::Uploader;
+use zone::Watch;
 
 /// One content's state machine.
 ///
@@ -61,6 +66,7 @@ pub struct Swarm {
     /// Only a publisher has one.
     first_pass: Option<FirstPass>,
     announcer: Announcer,
+    watch: Watch,
     tally: Tally,
     /// Smoothed time from a request to its last byte, over all sources.
     fetch_time: Option<Duration>,
@@ -78,11 +84,13 @@ impl Swarm {
     #[must_use]
     pub fn new(layout: Layout, have: Bitfield, config: Config, seed: u64) -> Self {
         assert_eq!(have.layout(), layout, "what is held belongs to the layout");
-        let board = Board::new(have);
+        let zoned = (config.zone != Zone::default()).then_some(config.order);
+        let board = Board::new(have, zoned);
         let mut swarm = Self {
             first_pass: config.publisher.then(|| FirstPass::new(layout, &board)),
             announcer: Announcer::new(config.announce_delay_min, config.announce_delay_max),
             uploader: Uploader::default(),
+            watch: Watch::new(),
             tally: Tally::default(),
             fetch_time: None,
             complete: false,
@@ -103,6 +111,7 @@ impl Swarm {
         match input {
             Input::Joined { source, profile } => self.on_joined(now, source, profile),
             Input::Left { source } => self.on_left(source),
+            Input::Members { source, members } => self.on_members(source, &members),
             Input::Holds { source, chunks } => self.on_holds(source, chunks),
             Input::Haves { source, chunks } => self.on_haves(source, &chunks),
             Input::Requested { source, request, chunk, exact } => self.on_requested(source, request, chunk, exact),
@@ -124,6 +133,7 @@ impl Swarm {
             self.outputs.push_back(Output::Announce { chunks });
         }
         self.conclude();
+        self.mind_zone(now);
         self.fill(now);
         self.serve(now);
     }
@@ -143,6 +153,7 @@ impl Swarm {
             self.next_hedge(),
             self.next_silence(),
             self.next_overdue(),
+            self.next_zone(),
         ]
         .into_iter()
         .flatten()
@@ -153,15 +164,17 @@ impl Swarm {
         assert!(self.board.source(id).is_none(), "a source's id is not used twice: {id:?}");
         self.board.join(id, Source::new(self.board.layout(), profile, &self.config, now));
         self.trust_newcomer(id);
+        self.on_member_joined(now, id);
         self.share_out();
     }
 
     fn on_left(&mut self, id: SourceId) {
         self.uploader.on_left(id);
-        if self.board.leave(id).is_some()
-            && let Some(pass) = &mut self.first_pass
-        {
-            pass.on_left(&self.board, id);
+        if let Some(source) = self.board.leave(id) {
+            if let Some(pass) = &mut self.first_pass {
+                pass.on_left(&self.board, id);
+            }
+            self.on_member_left(source.far, source.profile.order);
         }
         self.share_out();
     }

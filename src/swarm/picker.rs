@@ -4,7 +4,8 @@
 //! neighbour updates, and would send equal requests from everybody who sees the same counts; a draw of eight comes within 0.6 points
 //! of it (simulated) and spreads by itself.
 //!
-//! Invariant: what is picked is known to the source, is not taken, and is not part of another request to the same source.
+//! Invariant: what is picked is known to the source, is not taken, is open if the source is in another zone, and is not part of another
+//! request to the same source.
 //!
 //! Not here: whether the source should be asked at all (`requester`).
 
@@ -39,7 +40,9 @@ pub(super) fn pick(board: &Board, source: &Source, rng: &mut Rng) -> Option<Chun
         for _ in 0..DRAWS {
             let at = rng.u32(0..board.layout().count());
             let mut from = Cursor { word: at / 64, mask: u64::MAX << (at % 64), left: words + 1 };
-            next(board, source, &mut from).into_iter().for_each(&mut consider);
+            // Where one walk finds nothing, no other will.
+            let Some(chunk) = next(board, source, &mut from) else { break };
+            consider(chunk);
         }
     }
     best.map(|(_, chunk)| chunk)
@@ -58,9 +61,10 @@ struct Cursor {
 fn next(board: &Board, source: &Source, cursor: &mut Cursor) -> Option<ChunkId> {
     let layout = board.layout();
     let (known, taken) = (source.known.words(), board.taken().words());
+    let open = board.border().filter(|_| source.far).map(|border| border.open().words());
     while cursor.left > 0 {
         let at = cursor.word as usize;
-        let candidates = known[at] & !taken[at] & cursor.mask;
+        let candidates = known[at] & !taken[at] & cursor.mask & open.map_or(u64::MAX, |open| open[at]);
         if candidates != 0 {
             let bit = candidates.trailing_zeros();
             cursor.mask = candidates & (candidates - 1);
@@ -86,7 +90,7 @@ mod tests {
 
     fn board(neighbours: &[&[u32]]) -> Board {
         let layout = Layout::new(u64::from(COUNT) * 1024, 1024).unwrap();
-        let mut board = Board::new(Bitfield::none(layout));
+        let mut board = Board::new(Bitfield::none(layout), None);
         for (id, chunks) in (0..).map(SourceId).zip(neighbours) {
             board.join(id, Source::new(layout, Profile::default(), &Config::default(), Time::ZERO));
             for index in *chunks {

@@ -48,14 +48,18 @@ impl Swarm {
         }
         let (part, beside) = self.part_beside_others(chunk);
         // What may be here already is not to come in exchange.
-        let exact = beside || !self.board.withheld().is_empty();
+        // What comes from another zone has to be what we own.
+        let exact = beside || !self.board.withheld().is_empty() || self.board.source(id).is_some_and(|s| s.far);
         self.fetch(now, id, chunk, part, exact);
         true
     }
 
     /// Whether a publisher need not be asked for `chunk`: enough others that may be relied upon hold it.
     fn is_spread(&self, chunk: ChunkId) -> bool {
-        let usable = |s: &&Source| s.spreads() && s.paused_until.is_none() && !s.is_stuck() && s.known.contains(chunk);
+        let usable = |s: &&Source| {
+            let open = s.spreads() && s.paused_until.is_none() && !s.is_stuck();
+            open && s.known.contains(chunk) && self.may_cross(s, chunk)
+        };
         self.board.copies(chunk) >= SPREAD
             && self.board.sources().values().filter(usable).count() >= usize::from(SPREAD)
     }

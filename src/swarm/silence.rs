@@ -15,6 +15,10 @@ use crate::swarm::picker::pick;
 use crate::swarm::source::Source;
 use crate::units::Time;
 
+/// Usual times of a request without any word at all after which a source counts as silent, although the request is not too old yet. Half of
+/// what a request of somebody who speaks may take: whoever takes part says something many times in that span.
+const QUIET_FACTOR: u32 = 4;
+
 impl Swarm {
     /// Takes in that a source gave a sign of life.
     pub(super) fn hear(&mut self, now: Time, id: SourceId) {
@@ -22,6 +26,7 @@ impl Swarm {
         source.heard = now;
         if source.silent.is_some() {
             self.board.set_silent(id, None);
+            self.on_member_silent(id, false);
             if let Some(pass) = &mut self.first_pass {
                 pass.refresh_all(&self.board);
             }
@@ -52,9 +57,11 @@ impl Swarm {
     fn debtors(&self) -> (impl Iterator<Item = (SourceId, Time)>, impl Iterator<Item = (SourceId, Time)>) {
         let silence = self.config.silence;
         let counts = |s: &&Source| s.silent.is_none() && !s.profile.local;
-        let asked = (self.board.sources().iter())
-            .filter(move |(_, s)| counts(s) && s.is_stuck())
-            .map(move |(id, s)| (*id, s.heard + silence));
+        let asked = self.board.sources().iter().filter(move |(_, s)| counts(s)).filter_map(move |(id, s)| {
+            let oldest = s.fetching.iter().filter(|f| !f.cancelled).map(|f| f.progress).min()?;
+            let quiet = if s.is_stuck() { silence } else { silence.max(self.usual(s.fetch_time) * QUIET_FACTOR) };
+            Some((*id, (s.heard + quiet).max(oldest + quiet)))
+        });
         let served = self.uploader.receivers().filter_map(move |(id, since)| {
             let source = self.board.source(id).filter(counts)?;
             let usual = source.upload_time.or_else(|| self.uploader.longest());
@@ -68,6 +75,7 @@ impl Swarm {
         let asked: Vec<ChunkId> = source.fetching.iter().filter(|f| f.claims).map(|f| f.asked).collect();
         asked.into_iter().for_each(|asked| self.give_up(id, asked));
         self.board.set_silent(id, Some(now + self.config.silence));
+        self.on_member_silent(id, true);
         if let Some(pass) = &mut self.first_pass {
             pass.on_left(&self.board, id);
         }
@@ -89,7 +97,8 @@ impl Swarm {
                 continue;
             }
             if let Some(chunk) = pick(&self.board, source, &mut self.rng) {
-                self.fetch(now, id, chunk, Part::Rest, false);
+                let far = source.far;
+                self.fetch(now, id, chunk, Part::Rest, far);
             }
         }
     }

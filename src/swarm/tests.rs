@@ -13,6 +13,7 @@ mod random;
 mod serving;
 mod silence;
 mod withheld;
+mod zone;
 
 const COUNT: u32 = 8;
 

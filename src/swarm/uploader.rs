@@ -197,10 +197,13 @@ impl Swarm {
         let mut chosen = 0;
         if self.uploader.queue[0].overtaken < self.config.overtakes_max {
             let (slow, limit) = (self.slow_from(), self.debt_limit());
+            let first_pass = self.first_pass.as_ref().is_some_and(|pass| !pass.is_over());
             let rank = |waiting: &Waiting| {
                 let source = self.board.source(waiting.source).expect("requests leave with their source");
                 let quick = slow.is_none_or(|slow| source.upload_time.is_none_or(|time| time <= slow));
-                (source.silent.is_none(), !self.is_in_debt(waiting.source, limit), quick, source.gain)
+                // What leaves first for another zone has to leave again for our own, or to come back.
+                let near = !(first_pass && source.far);
+                (source.silent.is_none(), !self.is_in_debt(waiting.source, limit), near, quick, source.gain)
             };
             for index in 1..self.uploader.queue.len() {
                 if rank(&self.uploader.queue[index]) > rank(&self.uploader.queue[chosen]) {

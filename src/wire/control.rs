@@ -18,7 +18,7 @@ use super::frame::{BodyError, Frame, Kind};
 use super::haves::Haves;
 use super::limits::{
     AGENT_LEN_MAX, BATCHES_MAX, BITFIELD_FRAME_LEN_MAX, BITFIELD_LEN_MAX, CONTROL_LEN_MAX, ENDORSEMENTS_MAX,
-    FRAME_LEN_MAX, OFFERS_MAX, PEERS_MAX, TEXT_LEN_MAX, ZONE_LEN_MAX,
+    FRAME_LEN_MAX, MEMBERS_MAX, OFFERS_MAX, PEERS_MAX, TEXT_LEN_MAX, ZONE_LEN_MAX,
 };
 use super::reason::Reason;
 use crate::bitfield::{Bitfield, BitfieldError};
@@ -157,6 +157,17 @@ pub struct Peers {
     pub left: List<SocketAddr, PEERS_MAX>,
 }
 
+/// What somebody says of a member of its own zone, or of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Reach {
+    /// The member: [`PeerId::order`].
+    pub member: u64,
+    /// How often it has come to reach other zones; of two statements the one with the higher number counts.
+    pub stamp: u32,
+    /// Whether it is there and has a neighbour in another zone; of equal numbers, "no" counts.
+    pub reaches: bool,
+}
+
 /// "I do not deal with you", or with one content of yours.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Reject {
@@ -214,6 +225,13 @@ pub enum Message {
     },
     /// Who else is there.
     Peers(Peers),
+    /// Who in the zone that both are in can fetch from other zones.
+    Members {
+        /// The content.
+        content: ContentIndex,
+        /// The members.
+        list: List<Reach, MEMBERS_MAX>,
+    },
     /// A chunk that only the receiver of this message sent did not match its digest: it should look at its disk.
     BadChunk {
         /// The content.
@@ -242,6 +260,7 @@ const PEERS: u8 = 9;
 const BAD_CHUNK: u8 = 10;
 const REJECT: u8 = 11;
 const BYE: u8 = 12;
+const MEMBERS: u8 = 13;
 
 impl Frame for Message {
     const KINDS: &'static [Kind] = &[
@@ -257,6 +276,7 @@ impl Frame for Message {
         Kind(BAD_CHUNK, "BadChunk", CONTROL_LEN_MAX),
         Kind(REJECT, "Reject", CONTROL_LEN_MAX),
         Kind(BYE, "Bye", CONTROL_LEN_MAX),
+        Kind(MEMBERS, "Members", CONTROL_LEN_MAX),
     ];
 
     fn kind(&self) -> u8 {
@@ -273,6 +293,7 @@ impl Frame for Message {
             Self::BadChunk { .. } => BAD_CHUNK,
             Self::Reject(_) => REJECT,
             Self::Bye { .. } => BYE,
+            Self::Members { .. } => MEMBERS,
         }
     }
 
@@ -290,6 +311,7 @@ impl Frame for Message {
             Self::BadChunk { content, chunk } => codec::put(&(content, chunk), out),
             Self::Reject(reject) => codec::put(reject, out),
             Self::Bye { reason } => codec::put(reason, out),
+            Self::Members { content, list } => codec::put(&(content, list), out),
         }
     }
 
@@ -327,6 +349,10 @@ impl Frame for Message {
             }
             REJECT => Self::Reject(codec::take::<_, CONTROL>(body)?),
             BYE => Self::Bye { reason: codec::take::<_, CONTROL>(body)? },
+            MEMBERS => {
+                let (content, list) = codec::take::<_, CONTROL>(body)?;
+                Self::Members { content, list }
+            }
             _ => return Err(BodyError::Malformed),
         })
     }

@@ -18,6 +18,8 @@ pub const AGENT_LEN_MAX: usize = 64;
 pub const TEXT_LEN_MAX: usize = 256;
 /// Addresses in one message, joined and left each: as many as other peer-to-peer protocols take.
 pub const PEERS_MAX: usize = 50;
+/// Members of a zone in one message: whoever comes into a zone of hundreds is told of all in two.
+pub const MEMBERS_MAX: usize = 256;
 /// Bytes of a bitfield: one bit for each of 2^20 chunks.
 pub const BITFIELD_LEN_MAX: usize = (CHUNK_COUNT_MAX / 8) as usize;
 /// Chunks in one have: at 3 bytes each at worst they fill three quarters of a control frame.
@@ -45,4 +47,6 @@ const _: () = assert!(BATCHES_MAX * (BATCH_LEN_MAX + 8) + 64 <= FRAME_LEN_MAX);
 const _: () = assert!(ENDORSEMENTS_MAX * (ENDORSEMENT_LEN_MAX + 8) + 64 <= FRAME_LEN_MAX);
 const _: () = assert!(3 * HAVES_MAX + 64 <= CONTROL_LEN_MAX);
 const _: () = assert!(PEERS_MAX * (2 * 24 + 24 + ZONE_LEN_MAX) + 64 <= CONTROL_LEN_MAX);
+// A number of eight bytes takes nine, one of four takes five, and so on (`bincode`'s varint).
+const _: () = assert!(MEMBERS_MAX * (9 + 5 + 1) + 64 <= CONTROL_LEN_MAX);
 const _: () = assert!(RANGES_MAX * 10 + 64 <= REQUEST_LEN_MAX);

@@ -23,7 +23,7 @@ mod reason;
 mod request;
 
 pub use bounded::{List, Text, TooLong};
-pub use control::{ContentIndex, Form, Hello, Message, Offer, PeerAddr, PeerId, Peers, Reject, VERSION, Wants};
+pub use control::{ContentIndex, Form, Hello, Message, Offer, PeerAddr, PeerId, Peers, Reach, Reject, VERSION, Wants};
 pub use frame::{Frame, FrameReader, Head, WireError, decode, encode};
 pub use haves::Haves;
 pub use reason::{Reason, StreamCode};

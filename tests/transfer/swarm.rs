@@ -67,6 +67,27 @@ fn peers_that_know_the_seeder_only_find_each_other() {
 }
 
 #[test]
+fn peers_in_several_zones_and_without_one_all_become_complete() {
+    let stage = Stage::new();
+    let mut tree = Tree::new(stage.path("source"), 16);
+    tree.file("large", 4 << 20);
+    tree.files(40, 50_000);
+    let seeder = stage.seed(tree.path(), &["--zone", "here", "--chunk-size", "64KiB"]);
+    let places = [&["--zone", "here"][..], &["--zone", "there"], &["--zone", "there"], &["--zone", "alone"], &[]];
+    let names = ["a", "b", "c", "d", "e"];
+    let peers: Vec<Node> = names
+        .iter()
+        .zip(places)
+        .map(|(name, place)| stage.pull(&stage.path(name), &[seeder.address()], place))
+        .collect();
+    for (peer, name) in peers.into_iter().zip(names) {
+        peer.event("complete");
+        assert_eq!(peer.interrupt().code, 0);
+        assert_equal(tree.path(), &stage.path(name));
+    }
+}
+
+#[test]
 fn a_late_peer_is_served_by_peers_when_the_seeder_has_left() {
     let stage = Stage::new();
     let tree = Tree::hostile(stage.path("source"), 12);

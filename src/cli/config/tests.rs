@@ -1,6 +1,7 @@
 //! What command lines mean, from the words to the configuration.
 
 use super::super::Args;
+use super::super::environment::Environment;
 use super::*;
 use crate::node::Expect;
 
@@ -163,4 +164,19 @@ fn flags_of_later_features_are_unknown() {
 #[test]
 fn a_flag_without_its_value_does_not_take_the_next_flag_for_it() {
     assert!(config("-src -dst /x").unwrap_err().contains("--src <DIR>"));
+}
+
+#[test]
+fn a_zone_comes_from_the_flag_else_from_the_environment() {
+    let zone = |line: &str, named: Option<&str>| {
+        let environment = Environment { zone: named.map(Into::into), ..Environment::default() };
+        let args = Args::read(line.split(' ').map(Into::into)).unwrap();
+        Config::from_args(&args.transfer).and_then(|config| config.in_zone_of(&environment)).map(|c| c.node.zone)
+    };
+    assert_eq!(zone("--dst /a --zone eu", Some("us")), Ok(Some("eu".into())));
+    assert_eq!(zone("--dst /a", Some("us")), Ok(Some("us".into())));
+    assert_eq!(zone("--dst /a", Some("")), Ok(None), "a template without a value names no zone");
+    assert_eq!(zone("--dst /a", None), Ok(None));
+    let refused = zone("--dst /a", Some("a b")).unwrap_err().to_string();
+    assert!(refused.contains("STREW_ZONE"), "{refused}");
 }

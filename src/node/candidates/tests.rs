@@ -1,6 +1,11 @@
 use super::*;
 
-const ALL: Room = Room { all: 8, gossip: 8 };
+const ALL: Room = Room { all: 8, gossip: 8, near: 8, far: 8 };
+
+/// Room for so many, wherever they are.
+fn room(all: usize, gossip: usize) -> Room {
+    Room { all, gossip, near: all, far: all }
+}
 
 fn address(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
@@ -24,7 +29,7 @@ impl Candidates {
     }
 
     fn next(&self) -> Option<Time> {
-        self.deadline(Time::ZERO)
+        self.deadline(Time::ZERO, ALL)
     }
 }
 
@@ -49,9 +54,9 @@ fn a_failing_address_is_tried_less_and_less_often() {
 #[test]
 fn what_was_never_tried_comes_before_what_failed() {
     let (mut candidates, mut rng) = listed(1..=20);
-    let tried = candidates.pick(Room { all: 19, gossip: 0 }, at(0), &mut rng);
+    let tried = candidates.pick(room(19, 0), at(0), &mut rng);
     tried.iter().for_each(|address| candidates.failed(*address, at(0), &mut rng));
-    let next = candidates.pick(Room { all: 2, gossip: 0 }, at(60_000), &mut rng);
+    let next = candidates.pick(room(2, 0), at(60_000), &mut rng);
     assert!(!tried.contains(&next[0]));
 }
 
@@ -126,15 +131,14 @@ fn gossip_can_neither_fill_the_memory_nor_keep_newer_gossip_out() {
 #[test]
 fn half_of_the_attempts_belong_to_the_peer_list_however_much_gossip_there_is() {
     let (mut candidates, mut rng) = listed(1..=10);
-    let all: Vec<SocketAddr> = candidates.pick(Room { all: 10, gossip: 0 }, at(0), &mut rng);
+    let all: Vec<SocketAddr> = candidates.pick(room(10, 0), at(0), &mut rng);
     // They all failed once, and nothing that was heard has.
     all.iter().for_each(|address| candidates.failed(*address, at(0), &mut rng));
     (100..200).for_each(|port| candidates.add(address(port), Origin::Gossip, at(0)));
     let origins = |chosen: Vec<(SocketAddr, Origin)>| chosen.iter().filter(|(_, o)| *o == Origin::Listed).count();
     assert_eq!(origins(candidates.dial(ALL, at(10_000), &mut rng)), 4);
-    assert_eq!(origins(candidates.dial(Room { all: 8, gossip: 1 }, at(10_000), &mut rng)), 6, "all that were left");
-    let singly: usize =
-        (0..60).map(|_| candidates.dial(Room { all: 1, gossip: 1 }, at(10_000), &mut rng)).map(origins).sum();
+    assert_eq!(origins(candidates.dial(room(8, 1), at(10_000), &mut rng)), 6, "all that were left");
+    let singly: usize = (0..60).map(|_| candidates.dial(room(1, 1), at(10_000), &mut rng)).map(origins).sum();
     assert_eq!(singly, 0, "the list is being dialled already");
 }
 
@@ -142,9 +146,9 @@ fn half_of_the_attempts_belong_to_the_peer_list_however_much_gossip_there_is() {
 fn gossip_waits_for_its_turn_without_waking_anybody() {
     let mut candidates = Candidates::default();
     candidates.add(address(1), Origin::Gossip, at(0));
-    assert_eq!(candidates.deadline(at(125)), Some(at(125)));
+    assert_eq!(candidates.deadline(at(125), ALL), Some(at(125)));
     candidates.add(address(2), Origin::Listed, at(50));
-    assert_eq!(candidates.deadline(at(125)), Some(at(50)));
+    assert_eq!(candidates.deadline(at(125), ALL), Some(at(50)));
 }
 
 #[test]
@@ -185,4 +189,21 @@ fn whoever_follows_another_content_is_left_alone_for_long_however_often_it_answe
     assert!(candidates.all_listed_tried());
     assert_eq!(candidates.pick(ALL, at(55_000), &mut rng), []);
     assert_eq!(candidates.pick(ALL, at(65_000), &mut rng), [address(1)]);
+}
+
+#[test]
+fn near_and_far_addresses_are_dialled_as_each_are_wanted() {
+    let (mut candidates, mut rng) = (Candidates::default(), Rng::with_seed(1));
+    for port in 1..=10 {
+        candidates.add(address(port), Origin::Listed, at(0));
+        candidates.place(address(port), port > 5);
+    }
+    let far = |dialled: &[SocketAddr]| dialled.iter().filter(|a| a.port() > 5).count();
+    let chosen = candidates.pick(Room { all: 5, gossip: 0, near: 3, far: 2 }, at(0), &mut rng);
+    assert_eq!((chosen.len(), far(&chosen)), (5, 2));
+    let none = Room { all: 4, gossip: 0, near: 4, far: 0 };
+    assert_eq!(candidates.pick(none, at(0), &mut rng).len(), 2, "those that are near and left");
+    assert_eq!(candidates.deadline(at(0), none), None, "nobody who is far is waited for");
+    assert_eq!(candidates.deadline(at(0), ALL), Some(at(0)));
+    assert!(candidates.may_be_near(), "they may answer yet");
 }

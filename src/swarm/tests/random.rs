@@ -14,6 +14,10 @@ fn input() -> impl Strategy<Value = Input> {
         (source(), any::<u8>())
             .prop_map(|(source, bits)| Input::Holds { source, chunks: set((0..COUNT).filter(|i| bits >> i & 1 == 1)) }),
         (source(), id()).prop_map(|(source, chunk)| Input::Haves { source, chunks: vec![chunk] }),
+        (source(), 0u64..8, 0u32..4, any::<bool>()).prop_map(|(source, id, stamp, reaches)| Input::Members {
+            source,
+            members: vec![Member { id, stamp, reaches }]
+        }),
         (source(), request(), id(), any::<bool>()).prop_map(|(source, request, chunk, exact)| Input::Requested {
             source,
             request,
@@ -54,10 +58,11 @@ proptest! {
     #[test]
     fn no_sequence_of_inputs_breaks_an_invariant(
         publisher: bool,
+        zone in 0u32..2,
         have in any::<u8>(),
         inputs in proptest::collection::vec((0u64..3000, input()), 0..120),
     ) {
-        let config = Config { publisher, order: 1, uploads_at_once: 2, window_start: 2, ..Config::default() };
+        let config = Config { publisher, order: 1, zone: Zone(zone), uploads_at_once: 2, window_start: 2, ..Config::default() };
         let mut stage = Stage::new(set((0..COUNT).filter(|i| have >> i & 1 == 1)), config);
         let mut here = [false; 5];
         let mut used = std::collections::BTreeSet::new();
@@ -69,7 +74,7 @@ proptest! {
                 Input::Left { source } => here[source.0 as usize] = false,
                 Input::Holds { source, .. } if !here[source.0 as usize] => {
                     here[source.0 as usize] = true;
-                    stage.tell(Input::Joined { source, profile: Profile { publisher: source.0 < 2, order: source.0.into(), ..Profile::default() } });
+                    stage.tell(Input::Joined { source, profile: Profile { publisher: source.0 < 2, order: u64::from(source.0) + 2, zone: Zone(source.0 % 3), ..Profile::default() } });
                 }
                 _ => {}
             }

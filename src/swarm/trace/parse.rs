@@ -189,6 +189,7 @@ impl Columns {
             "left" => Input::Left { source: self.next("source")? },
             "holds" => Input::Holds { source: self.next("source")?, chunks: self.set()? },
             "haves" => Input::Haves { source: self.next("source")?, chunks: self.chunks()? },
+            "members" => Input::Members { source: self.next("source")?, members: self.next("members")? },
             "requested" => Input::Requested {
                 source: self.next("source")?,
                 request: self.next("request")?,
@@ -238,6 +239,7 @@ impl Columns {
             },
             "reject" => Output::Reject { request: self.next("request")? },
             "announce" => Output::Announce { chunks: self.chunks()? },
+            "tell_members" => Output::Members { source: self.next("source")?, members: self.next("members")? },
             "blame" => Output::Blame { source: self.next("source")?, chunk: self.chunk("chunk")? },
             "ban" => Output::Ban { source: self.next("source")? },
             "complete" => Output::Complete,

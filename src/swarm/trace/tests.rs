@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::chunk::ChunkId;
-use crate::swarm::{Outcome, Part, Profile, RequestId, Zone};
+use crate::swarm::{Member, Outcome, Part, Profile, RequestId, Zone};
 
 fn layout() -> Layout {
     Layout::new(70 * 1024, 1024).unwrap()
@@ -37,6 +37,7 @@ fn inputs() -> Vec<Input> {
         Input::Holds { source, chunks: all.clone() },
         Input::Haves { source, chunks: vec![] },
         Input::Haves { source, chunks: vec![chunk(0), chunk(69)] },
+        Input::Members { source, members: vec![Member { id: 9, stamp: 2, reaches: true }] },
         Input::Requested { source, request, chunk: chunk(69), exact: true },
         Input::Withdrawn { request },
         Input::Written { request },
@@ -62,6 +63,7 @@ fn outputs() -> Vec<Output> {
         Output::Send { request, chunk: chunk(1), waiting: u32::MAX },
         Output::Reject { request },
         Output::Announce { chunks: vec![chunk(3), chunk(4)] },
+        Output::Members { source, members: vec![Member { id: u64::MAX, stamp: 0, reaches: false }] },
         Output::Blame { source, chunk: chunk(1) },
         Output::Ban { source },
         Output::Complete,

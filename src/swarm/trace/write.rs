@@ -66,6 +66,7 @@ pub fn write_input(lines: &mut Vec<u8>, now: Time, input: &Input) {
         Input::Left { source } => write(lines, &(t, "left", source)),
         Input::Holds { source, chunks } => write(lines, &(t, "holds", source, hex(chunks))),
         Input::Haves { source, chunks } => write(lines, &(t, "haves", source, chunks)),
+        Input::Members { source, members } => write(lines, &(t, "members", source, members)),
         Input::Requested { source, request, chunk, exact } => {
             write(lines, &(t, "requested", source, request, chunk, exact));
         }
@@ -96,6 +97,7 @@ pub fn write_output(lines: &mut Vec<u8>, now: Time, output: &Output) {
         Output::Send { request, chunk, waiting } => write(lines, &(t, "send", request, chunk, waiting)),
         Output::Reject { request } => write(lines, &(t, "reject", request)),
         Output::Announce { chunks } => write(lines, &(t, "announce", chunks)),
+        Output::Members { source, members } => write(lines, &(t, "tell_members", source, members)),
         Output::Blame { source, chunk } => write(lines, &(t, "blame", source, chunk)),
         Output::Ban { source } => write(lines, &(t, "ban", source)),
         Output::Complete => write(lines, &(t, "complete")),

@@ -126,7 +126,7 @@ fn frames_do_not_pass_for_those_of_another_stream() {
         assert_eq!(decode::<Answer>(&bytes), Err(WireError::Kind(bytes[4])));
         assert_eq!(decode::<Trailer>(&bytes), Err(WireError::Kind(bytes[4])));
     }
-    for kind in [0, 13, 63, 67, 83, 97, 255] {
+    for kind in [0, 14, 63, 67, 83, 97, 255] {
         assert_eq!(decode::<Message>(&framed(kind, &[])), Err(WireError::Kind(kind)));
         assert_eq!(decode::<Open>(&framed(kind, &[])), Err(WireError::Kind(kind)));
     }
@@ -158,6 +158,8 @@ fn lists_are_read_up_to_their_bound_and_not_beyond() {
     let peer = PeerAddr { addr, peer: Some(PeerId([0; 16])), zone: text(&"z".repeat(ZONE_LEN_MAX)) };
     assert_bound::<_, 51>(9, PEERS_MAX, &peer, &[], &[0]);
     assert_bound::<_, 51>(9, PEERS_MAX, &addr, &[0], &[]);
+    let reach = Reach { member: u64::MAX, stamp: u32::MAX, reaches: true };
+    assert_bound::<_, 257>(13, MEMBERS_MAX, &reach, &content, &[]);
 }
 
 #[test]

@@ -80,6 +80,7 @@ fn messages() -> Vec<Message> {
         Message::Endorsements { content, list: list(vec![endorsement(2)]) },
         Message::Root { content, root: ContentRoot::sign(&key(), id(2), Digest([7; 32])) },
         Message::Peers(Peers { joined: list(vec![near, far]), left: list(vec![addr("10.0.0.2:1")]) }),
+        Message::Members { content, list: list(vec![Reach { member: 1 << 60, stamp: 2, reaches: true }]) },
         Message::BadChunk { content, chunk: 70_000 },
         Message::Reject(Reject { content: Some(id(1)), reason: Reason::OtherContent, text: text("no") }),
         Message::Reject(Reject { content: None, reason: Reason::TooMany, text: text("") }),

@@ -4,7 +4,7 @@ use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::super::limits::{OFFERS_MAX, PEERS_MAX, RANGES_MAX, TEXT_LEN_MAX};
+use super::super::limits::{MEMBERS_MAX, OFFERS_MAX, PEERS_MAX, RANGES_MAX, TEXT_LEN_MAX};
 use super::*;
 
 fn some_text<const MAX: usize>() -> impl Strategy<Value = Text<MAX>> {
@@ -47,6 +47,13 @@ fn some_peers() -> impl Strategy<Value = Message> {
         .prop_map(|(joined, left)| Message::Peers(Peers { joined: list(joined), left: list(left) }))
 }
 
+fn some_members() -> impl Strategy<Value = Message> {
+    let reach = (any::<u64>(), any::<u32>(), any::<bool>());
+    let reach = reach.prop_map(|(member, stamp, reaches)| Reach { member, stamp, reaches });
+    (some_index(), vec(reach, 0..=MEMBERS_MAX))
+        .prop_map(|(content, members)| Message::Members { content, list: list(members) })
+}
+
 fn some_batch() -> impl Strategy<Value = SignedBatch> {
     btree_set(0..1u32 << 20, 1..40).prop_map(|indices| batch(&indices.into_iter().collect::<Vec<_>>()))
 }
@@ -77,6 +84,7 @@ fn some_message() -> impl Strategy<Value = Message> {
             .prop_map(|(content, endorsed)| Message::Endorsements { content, list: list(endorsed) }),
         (some_index(), some_root()).prop_map(|(content, root)| Message::Root { content, root }),
         some_peers(),
+        some_members(),
         (some_index(), any::<u32>()).prop_map(|(content, chunk)| Message::BadChunk { content, chunk }),
         reject.prop_map(|(content, reason, text)| Message::Reject(Reject { content, reason, text })),
         reason().prop_map(|reason| Message::Bye { reason }),
