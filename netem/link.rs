@@ -282,8 +282,10 @@ mod tests {
         let link = Link { delay: 50 * MS, jitter: 20 * MS, ..Link::FREE };
         let (arrived, _) = carry(link, 5, 200_000, MS / 10);
         assert!(arrived.windows(2).all(|pair| pair[0].0 <= pair[1].0 && pair[0].1 < pair[1].1));
-        let delays: Vec<f64> =
-            arrived.iter().map(|(at, n)| at.since(Time::ZERO + MS / 10 * *n as u32).as_secs_f64() * 1000.0).collect();
+        let delays: Vec<f64> = arrived
+            .iter()
+            .map(|(at, n)| at.since(Time::ZERO + MS / 10 * u32::try_from(*n).unwrap()).as_secs_f64() * 1000.0)
+            .collect();
         let mean = delays.iter().sum::<f64>() / delays.len() as f64;
         assert!((48.0..52.0).contains(&mean), "{mean}");
         let (least, most) = delays.iter().fold((f64::MAX, 0.0), |(l, m): (f64, f64), d| (l.min(*d), m.max(*d)));

@@ -88,6 +88,9 @@
 //!   take them: with one thin uplink among eight 99 % instead of 89 % (256 KiB) and 98 % instead of 93 % (1 MiB).
 //! * A publisher is not asked for what two peers can give: two publishers of eight peers send 1.05 copies together instead of 1.6
 //!   (256 KiB), at the same makespan.
+//! * Who is silent, or brings much less than others, does not count as a neighbour, so others are found beside it: with a third of 128
+//!   peers dying 95 % instead of 83 % (1 MiB), with a tenth of a thousand peers slow 93 % instead of 87 %, with slow uplinks 95.5 % instead
+//!   of 92.6 %.
 //! * In a zone at most sixteen members are owners of chunks, and only such as reach outside: with all 64 of a zone 1.06 copies cross a
 //!   thin link and the peers reach 94 % (128 peers, 1 MiB), with sixteen 1.00 and 97 %.
 //! * Who the members of a zone are goes through all of it, not only to the neighbours of neighbours: of 64 members with eight
