@@ -143,14 +143,12 @@ impl Node {
         let Some(content) = &mut self.content else { return Ok(()) };
         content.recheck.giving_up -= 1;
         let is_last = content.recheck.giving_up == 0;
-        // Of another copy that came meanwhile nothing was written; nobody is to blame for either. Said before the loss: after it, this would
-        // give up the request that the loss began.
-        let counted = content.swarm.have().contains(chunk);
-        self.tell_swarm(Input::Released { chunk });
-        self.tell_swarm(Input::Mixed { chunk });
-        if counted {
+        if content.swarm.have().contains(chunk) {
             self.lose(chunk);
         }
+        // Of another copy that came meanwhile nothing was written; nobody is to blame for either.
+        self.tell_swarm(Input::Released { chunk });
+        self.tell_swarm(Input::Mixed { chunk });
         if is_last && self.finishing {
             self.finish();
         }

@@ -59,8 +59,8 @@ impl Swarm {
         let counts = |s: &&Source| s.silent.is_none() && !s.profile.local;
         let asked = self.board.sources().iter().filter(move |(_, s)| counts(s)).filter_map(move |(id, s)| {
             let stuck = s.is_stuck();
-            // What is fetched from one source at a time has a patience of its own.
-            let owed = s.fetching.iter().filter(|f| !f.cancelled && (stuck || !self.board.is_alone(f.chunk)));
+            // What is fetched from one source at a time has a patience of its own, and what crosses a thin link comes when it comes.
+            let owed = s.fetching.iter().filter(|f| !f.cancelled && (stuck || !s.far && !self.board.is_alone(f.chunk)));
             let oldest = owed.map(|f| f.progress).min()?;
             let quiet = if stuck { silence } else { silence.max(self.usual(s.fetch_time) * QUIET_FACTOR) };
             Some((*id, (s.heard + quiet).max(oldest + quiet)))
