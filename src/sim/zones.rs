@@ -98,6 +98,11 @@ impl World<'_> {
             })
             .collect();
         strangers.sort_by_key(|other| (!first.contains(other), self.scenario.are_apart(host, *other)));
-        missing.max(first.len())
+        // Those outside make up the number only where nobody is near, as in a node.
+        let is_near = |other: &usize| *other != host && !self.scenario.are_apart(host, *other);
+        if !(0..self.hosts.len()).any(|other| is_near(&other)) {
+            return missing.max(first.len());
+        }
+        first.len() + strangers.iter().filter(|other| is_near(other)).count().min(missing.saturating_sub(first.len()))
     }
 }
