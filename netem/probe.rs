@@ -41,10 +41,10 @@ pub(crate) struct Flood {
     pub(crate) rate: f64,
 }
 
-/// A socket on a host.
-fn socket(lab: &Lab, host: usize) -> Result<UdpSocket, LabError> {
+/// A socket on a host; port 0 is any that is free, for senders: a host may be receiver and sender at once.
+fn socket(lab: &Lab, host: usize, port: u16) -> Result<UdpSocket, LabError> {
     lab.inside(host, || {
-        let socket = UdpSocket::bind((lab.address(host), PORT))?;
+        let socket = UdpSocket::bind((lab.address(host), port))?;
         socket.set_read_timeout(Some(LOOK_EVERY))?;
         set_socket_recv_buffer_size_force(&socket, SOCKET_BUFFER)?;
         Ok(socket)
@@ -53,7 +53,7 @@ fn socket(lab: &Lab, host: usize) -> Result<UdpSocket, LabError> {
 
 /// Round trips of datagrams that are sent `gap` apart, in the order of their arrival.
 pub(crate) fn ping(lab: &Lab, count: u32, gap: Duration, patience: Duration) -> Result<Vec<Duration>, LabError> {
-    let (near, far) = (socket(lab, 0)?, socket(lab, 1)?);
+    let (near, far) = (socket(lab, 0, 0)?, socket(lab, 1, PORT)?);
     let to = SocketAddr::new(lab.address(1), PORT);
     let ends = AtomicBool::new(false);
     let mut trips = Vec::new();
@@ -99,7 +99,7 @@ pub(crate) fn flood(
     lasts: Duration,
     patience: Duration,
 ) -> Result<Flood, LabError> {
-    let (near, far) = (socket(lab, from)?, socket(lab, to)?);
+    let (near, far) = (socket(lab, from, 0)?, socket(lab, to, PORT)?);
     near.connect((lab.address(to), PORT)).map_err(|source| LabError::Thread { source })?;
     let ends = AtomicBool::new(false);
     let mut flood = thread::scope(|scope| {

@@ -4,7 +4,7 @@
 //! when machines die, are out of reach or come late; and that the bench itself notices a copy that is not.
 //!
 //! They need root, iproute2 and nftables, and the example program beside this one:
-//! `cargo test --example netem --test netem_bench -- --ignored --test-threads=1`.
+//! `cargo build --example netem && cargo test --test netem_bench -- --ignored --test-threads=1`.
 //!
 //! Invariant: no figure of time is asserted, since the machine may be busy.
 //!
@@ -39,7 +39,7 @@ fn bench(folder: &TempDir, scenario: &str, contender: &str) -> Vec<Value> {
 fn netem() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     let program = own.parent().and_then(Path::parent).unwrap().join("examples/netem");
-    assert!(program.is_file(), "{} is not there: name `--example netem` beside the test", program.display());
+    assert!(program.is_file(), "{} is not there: run `cargo build --example netem` first", program.display());
     program
 }
 
@@ -55,7 +55,7 @@ fn figure(record: &Value, name: &str) -> f64 {
 }
 
 #[test]
-#[ignore = "needs root: cargo test --example netem --test netem_bench -- --ignored"]
+#[ignore = "needs root: cargo build --example netem; cargo test --test netem_bench -- --ignored"]
 fn every_copy_is_whole_and_the_publisher_sends_about_one() {
     let folder = tempfile::tempdir().unwrap();
     let records = bench(
@@ -68,14 +68,15 @@ fn every_copy_is_whole_and_the_publisher_sends_about_one() {
         assert_whole(record, 3);
         // A second copy of a chunk or two of twelve, when processes are late on a busy machine.
         assert!(figure(record, "copies_told") <= 1.25, "{record}");
-        // Two ways of counting the same packets; acknowledgements, digests and handshakes are most of the difference.
-        let counted = figure(record, "copies_counted");
-        assert!((counted - figure(record, "copies_told")).abs() <= 0.15, "{record}");
+        // What left the link is more than what was told: of so little data, handshakes, proofs and chunks that were called off
+        // half way are a part that shows.
+        let beyond = figure(record, "copies_counted") - figure(record, "copies_told");
+        assert!((-0.01..=0.5).contains(&beyond), "{record}");
     }
 }
 
 #[test]
-#[ignore = "needs root: cargo test --example netem --test netem_bench -- --ignored"]
+#[ignore = "needs root: cargo build --example netem; cargo test --test netem_bench -- --ignored"]
 fn survivors_of_a_kill_are_complete() {
     let folder = tempfile::tempdir().unwrap();
     let records = bench(
@@ -90,7 +91,7 @@ fn survivors_of_a_kill_are_complete() {
 }
 
 #[test]
-#[ignore = "needs root: cargo test --example netem --test netem_bench -- --ignored"]
+#[ignore = "needs root: cargo build --example netem; cargo test --test netem_bench -- --ignored"]
 fn a_zone_that_accepts_no_connection_is_completed_and_uploads() {
     let folder = tempfile::tempdir().unwrap();
     let records = bench(
@@ -108,7 +109,7 @@ fn a_zone_that_accepts_no_connection_is_completed_and_uploads() {
 }
 
 #[test]
-#[ignore = "needs root: cargo test --example netem --test netem_bench -- --ignored"]
+#[ignore = "needs root: cargo build --example netem; cargo test --test netem_bench -- --ignored"]
 fn whoever_comes_after_the_seeder_has_left_is_completed_by_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let records = bench(
@@ -123,7 +124,7 @@ fn whoever_comes_after_the_seeder_has_left_is_completed_by_the_others() {
 }
 
 #[test]
-#[ignore = "needs root: cargo test --example netem --test netem_bench -- --ignored"]
+#[ignore = "needs root: cargo build --example netem; cargo test --test netem_bench -- --ignored"]
 fn a_copy_that_is_not_the_source_fails_its_run() {
     let folder = tempfile::tempdir().unwrap();
     let contender = folder.path().join("careless.toml");

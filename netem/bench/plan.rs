@@ -156,8 +156,8 @@ impl Plan<'_> {
         let inside = (0..self.machines.len()).filter(|at| self.machines[*at].group.zone.as_ref() == Some(zone));
         let inside: Vec<String> = inside.map(|at| lab.address(at).to_string()).collect();
         Some(format!(
-            "table inet closed {{ chain input {{ type filter hook input priority 0; policy drop; \
-             iif lo accept; ct state established,related accept; ip saddr {{ {} }} accept; }} }}",
+            "table inet closed {{\nchain input {{\ntype filter hook input priority 0; policy drop;\niif lo accept\n\
+             ct state established,related accept\nip saddr {{ {} }} accept\n}}\n}}\n",
             inside.join(", ")
         ))
     }

@@ -58,8 +58,11 @@ impl Swarm {
         let silence = self.config.silence;
         let counts = |s: &&Source| s.silent.is_none() && !s.profile.local;
         let asked = self.board.sources().iter().filter(move |(_, s)| counts(s)).filter_map(move |(id, s)| {
-            let oldest = s.fetching.iter().filter(|f| !f.cancelled).map(|f| f.progress).min()?;
-            let quiet = if s.is_stuck() { silence } else { silence.max(self.usual(s.fetch_time) * QUIET_FACTOR) };
+            let stuck = s.is_stuck();
+            // What is fetched from one source at a time has a patience of its own.
+            let owed = s.fetching.iter().filter(|f| !f.cancelled && (stuck || !self.board.is_alone(f.chunk)));
+            let oldest = owed.map(|f| f.progress).min()?;
+            let quiet = if stuck { silence } else { silence.max(self.usual(s.fetch_time) * QUIET_FACTOR) };
             Some((*id, (s.heard + quiet).max(oldest + quiet)))
         });
         let served = self.uploader.receivers().filter_map(move |(id, since)| {

@@ -110,9 +110,9 @@ fn every_record_is_read_as_it_was_written() {
 #[test]
 fn a_record_is_an_array_of_time_kind_and_columns() {
     let mut lines = Vec::new();
-    write_input(&mut lines, Time::from_nanos(7), &inputs()[11]);
+    write_input(&mut lines, Time::from_nanos(7), &inputs()[12]);
     write_input(&mut lines, Time::from_nanos(8), &Input::Tick);
-    write_output(&mut lines, Time::from_nanos(9), &outputs()[7]);
+    write_output(&mut lines, Time::from_nanos(9), &outputs()[8]);
     let text = "[7,\"fetched\",4294967295,1,2,3]\n[8,\"tick\"]\n[9,\"fetch\",0,1,\"rest\",false]\n";
     assert_eq!(String::from_utf8(lines).unwrap(), text);
 }
