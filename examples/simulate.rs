@@ -68,17 +68,7 @@ enum Command {
     /// Measure what the decisions of one machine cost, in time and memory, among more and more peers.
     Scale(scale::Growth),
     /// Let peers in four zones join, die, come back, freeze and lie all at once, with links of 10 Gbit/s and the automatic chunk size.
-    Fleet {
-        /// Number of peers beside the publisher.
-        #[arg(long, default_value_t = 1000)]
-        peers: usize,
-        /// Size of the content.
-        #[arg(long, default_value = "100GiB")]
-        size: String,
-        /// The seed.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-    },
+    Fleet(scale::Fleet),
     /// Repeat what nodes did, from their traces, and say where the time went; several files of one transfer also together.
     Replay {
         /// Files of `strew --trace`.
@@ -134,7 +124,7 @@ fn main() -> ExitCode {
         Some(Command::Seed { seed, runs, zones }) => Ok(run_random(seed, runs, zones)),
         Some(Command::Replay { files }) => repeat(&files),
         Some(Command::Scale(growth)) => scale::growth(&growth),
-        Some(Command::Fleet { peers, size, seed }) => scale::fleet(peers, &size, seed),
+        Some(Command::Fleet(fleet)) => scale::fleet(&fleet),
         Some(Command::Table { big, shape, peers, threads }) => {
             let mut cells = sim::cells(big);
             cells.retain(|cell| shape.as_ref().is_none_or(|name| *name == cell.shape.name()));

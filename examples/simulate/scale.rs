@@ -12,7 +12,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use strew::chunk::automatic_chunk_size;
 use strew::sim::{self, Rate, Recording, Report, Scenario, Shape};
 use strew::units::Bytes;
@@ -45,6 +45,31 @@ pub(crate) struct Growth {
     /// Write the figures into this file.
     #[arg(long)]
     csv: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Fleet {
+    /// Number of peers beside the publisher.
+    #[arg(long, default_value_t = 1000)]
+    peers: usize,
+    /// Size of the content.
+    #[arg(long, default_value = "100GiB")]
+    size: String,
+    /// The seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What does not happen, to see what it costs.
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<Trouble>,
+}
+
+/// What happens in a fleet.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Trouble {
+    Joins,
+    Churn,
+    Liars,
+    Zones,
 }
 
 /// What was measured among one number of peers.
@@ -90,12 +115,22 @@ pub(crate) fn growth(args: &Growth) -> Result<bool, String> {
 }
 
 /// Runs a fleet; whether it converged.
-pub(crate) fn fleet(peers: usize, total: &str, seed: u64) -> Result<bool, String> {
-    let total = size(total)?;
+pub(crate) fn fleet(args: &Fleet) -> Result<bool, String> {
+    let (total, seed) = (size(&args.size)?, args.seed);
     let chunk = Bytes(automatic_chunk_size(total.0));
-    let (scenario, began) = (Scenario::fleet(TEN_GIGABIT, peers, total, chunk, seed), Instant::now());
+    let mut scenario = Scenario::fleet(TEN_GIGABIT, args.peers, total, chunk, seed);
+    for trouble in &args.without {
+        scenario.hosts.iter_mut().for_each(|host| match trouble {
+            Trouble::Joins => host.joins = Duration::ZERO,
+            Trouble::Churn => host.outages.clear(),
+            Trouble::Liars => host.lie = None,
+            Trouble::Zones => host.zone = 0,
+        });
+    }
+    let began = Instant::now();
     let report = sim::run(&scenario, seed);
-    say(&format!("fleet N={peers} {total} in chunks of {chunk} seed={seed}: {}", figures(&report, began.elapsed())));
+    let figures = figures(&report, began.elapsed());
+    say(&format!("fleet N={} {total} in chunks of {chunk} seed={seed}: {figures}", args.peers));
     if let Some(memory) = memory_of_process() {
         say(&format!("memory of the simulator: {memory}"));
     }
