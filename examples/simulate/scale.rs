@@ -3,8 +3,8 @@
 //! What a machine decides per input and what it keeps in memory must depend on its neighbours and on the content, and not on how many
 //! machines there are. So the same content goes to more and more of them, and one peer and the publisher are looked at each time.
 //!
-//! Invariant: the time per input is that of a machine that runs alone (`sim::Recording`); the least of some repetitions counts, as
-//! whatever else a processor does only adds to it.
+//! Invariant: the time per input is processor time of a machine that runs alone (`sim::Recording`); the least of some repetitions counts,
+//! as whatever else happens on the computer only adds to it.
 //!
 //! Not here: how the curves are drawn (`curves`).
 
@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use rustix::time::{ClockId, clock_gettime};
 use strew::chunk::automatic_chunk_size;
 use strew::sim::{self, Rate, Recording, Report, Scenario, Shape};
 use strew::units::Bytes;
@@ -155,9 +156,9 @@ impl Cost {
     fn of(recording: &Recording) -> Self {
         let once = || {
             let copy = recording.clone();
-            let began = Instant::now();
+            let began = processor_time();
             let swarm = copy.repeat();
-            let took = began.elapsed();
+            let took = processor_time() - began;
             drop(swarm);
             took
         };
@@ -236,6 +237,13 @@ fn picture(rows: &[Row], total: Bytes, chunk: Bytes) -> String {
 
 fn write(file: &PathBuf, text: &str) -> Result<(), String> {
     std::fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
+}
+
+/// Time for which a processor has worked for this thread.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let [seconds, nanos] = [time.tv_sec, time.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
+    Duration::from_secs(seconds) + Duration::from_nanos(nanos)
 }
 
 /// The most memory that this process has had, where the system says so.
