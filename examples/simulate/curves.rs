@@ -18,6 +18,9 @@ const GAP: f64 = 60.0;
 /// Dark enough on white, and told apart by whoever sees no red or green.
 const COLOURS: [&str; 3] = ["#b35806", "#2166ac", "#555555"];
 
+/// Where the vertical axis has a line.
+const PARTS: [f64; 4] = [0.25, 0.5, 0.75, 1.0];
+
 /// What is drawn over one axis.
 pub(crate) struct Panel {
     pub(crate) title: String,
@@ -51,11 +54,13 @@ pub(crate) fn draw(title: &str, axis: &str, panels: &[Panel]) -> String {
 
 impl Panel {
     fn draw(&self, svg: &mut String, top: f64, axis: &str, x: &impl Fn(f64) -> f64) {
-        let most = self.curves.iter().flat_map(|c| &c.points).map(|(_, y)| *y).fold(0.0, f64::max) * 1.15;
+        let most = self.curves.iter().flat_map(|c| &c.points).map(|(_, y)| *y).fold(0.0, f64::max);
+        let most = PARTS.len() as f64 * round_up(1.05 * most / PARTS.len() as f64);
         let bottom = top + HEIGHT;
         let y = |value: f64| bottom - HEIGHT * value / most.max(f64::MIN_POSITIVE);
         text(svg, LEFT, top - 8.0, "start", "#000", &self.title);
-        for part in [0.0, 0.25, 0.5, 0.75, 1.0] {
+        text(svg, LEFT - 8.0, bottom + 4.0, "end", "#000", "0");
+        for part in PARTS {
             line(svg, [LEFT, y(part * most), LEFT + WIDTH, y(part * most)]);
             text(svg, LEFT - 8.0, y(part * most) + 4.0, "end", "#000", &short(part * most));
         }
@@ -77,11 +82,17 @@ impl Panel {
                     writeln!(svg, "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{colour}\"/>", x(*at), y(*value));
                 text(svg, x(*at), y(*value) - 8.0, "middle", colour, &short(*value));
             }
-            if let Some((at, value)) = curve.points.first() {
-                text(svg, x(*at) + 6.0, y(*value) + 18.0, "start", colour, &curve.name);
+            if let Some((at, value)) = curve.points.last() {
+                text(svg, x(*at), y(*value) + 18.0, "end", colour, &curve.name);
             }
         }
     }
+}
+
+/// The next number that people count by: 1, 2 or 5 times a power of ten.
+fn round_up(value: f64) -> f64 {
+    let power = 10_f64.powf(value.max(f64::MIN_POSITIVE).log10().floor());
+    [1.0, 2.0, 5.0].map(|times| times * power).into_iter().find(|round| *round >= value).unwrap_or(10.0 * power)
 }
 
 /// Three digits, or all of a larger number.
