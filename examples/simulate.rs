@@ -4,6 +4,7 @@
 //! `… -- table` prints the whole efficiency table beside the reference (`--big`: with a thousand peers, a row each);
 //! `… -- seed 17` repeats a random run with every invariant checked (`--runs 1000`: that one and those after it; `--zones`: in several
 //! zones);
+//! `… -- scale` measures what one machine costs among more and more peers; `… -- fleet` lets everything happen at once to a thousand;
 //! `… -- replay FILE…` repeats what real nodes did, from the traces of `strew --trace`, and says where their time went.
 //!
 //! Exit code 1: a cell is below its reference, somebody did not become complete, somebody honest was banned, or a repeated run was
@@ -20,6 +21,11 @@ use clap::{Args, Parser, Subcommand};
 use strew::sim::replay::{Run, summary};
 use strew::sim::{self, Cell, Measured, Rate, Report, Rung, SEEDS, SLACK, Scenario, Shape};
 use strew::units::{Bytes, parse_bytes, parse_duration};
+
+#[path = "simulate/curves.rs"]
+mod curves;
+#[path = "simulate/scale.rs"]
+mod scale;
 
 /// Simulates the distribution of a content from its publishers to many peers.
 #[derive(Parser)]
@@ -59,6 +65,10 @@ enum Command {
         #[arg(long)]
         zones: bool,
     },
+    /// Measure what the decisions of one machine cost, in time and memory, among more and more peers.
+    Scale(scale::Growth),
+    /// Let peers in four zones join, die, come back, freeze and lie all at once, with links of 10 Gbit/s and the automatic chunk size.
+    Fleet(scale::Fleet),
     /// Repeat what nodes did, from their traces, and say where the time went; several files of one transfer also together.
     Replay {
         /// Files of `strew --trace`.
@@ -113,6 +123,8 @@ fn main() -> ExitCode {
         None => run_shaped(&arguments.shaped),
         Some(Command::Seed { seed, runs, zones }) => Ok(run_random(seed, runs, zones)),
         Some(Command::Replay { files }) => repeat(&files),
+        Some(Command::Scale(growth)) => scale::growth(&growth),
+        Some(Command::Fleet(fleet)) => scale::fleet(&fleet),
         Some(Command::Table { big, shape, peers, threads }) => {
             let mut cells = sim::cells(big);
             cells.retain(|cell| shape.as_ref().is_none_or(|name| *name == cell.shape.name()));
@@ -270,13 +282,11 @@ fn run_shaped(args: &Shaped) -> Result<bool, String> {
 }
 
 fn scenario(args: &Shaped, chunk: &str, seed: u64) -> Result<Scenario, String> {
-    let bytes =
-        |text: &str| parse_bytes(text).map(Bytes).map_err(|error| format!("cannot read {text:?} as a size: {error}"));
     let shape = Shape::ALL.iter().find(|(name, _)| *name == args.shape).map(|(_, shape)| *shape);
     let shape = shape.ok_or_else(|| format!("there is no shape {:?}; see --help", args.shape))?;
     let link = args.link.as_deref().map(link).transpose()?;
     let rate = link.map_or(Rate::GIGABIT, |link| link.rate);
-    let mut scenario = Scenario::shaped_at(rate, shape, args.peers, bytes(&args.size)?, bytes(chunk)?, seed);
+    let mut scenario = Scenario::shaped_at(rate, shape, args.peers, size(&args.size)?, size(chunk)?, seed);
     scenario.round_trip = link.map_or(scenario.round_trip, |link| link.round_trip);
     if let Some(text) = &args.round_trip {
         scenario.round_trip =
@@ -294,9 +304,13 @@ fn link(name: &str) -> Result<Rung, String> {
     Rung::named(name).ok_or_else(|| format!("there is no link {name:?}; there are {}", names()))
 }
 
+fn size(text: &str) -> Result<Bytes, String> {
+    parse_bytes(text).map(Bytes).map_err(|error| format!("cannot read {text:?} as a size: {error}"))
+}
+
 fn figures(report: &Report, took: Duration) -> String {
     format!(
-        "{:.1} % ({:.3} s, bound {:.3} s), publishers {:.3} copies ({} in the first pass), {:.3} crossings and {:.3} back, control {}, duplicates {} of {}, \
+        "{:.1} % ({:.3} s, bound {:.3} s), publishers {:.3} copies ({} in the first pass), {:.3} crossings and {:.3} back, control {} ({:.3} %), duplicates {} of {}, \
          {:.2} % sent in vain, {} events in {:.1} s, trace {:016x}",
         100.0 * report.efficiency(),
         report.makespan.as_secs_f64(),
@@ -306,6 +320,7 @@ fn figures(report: &Report, took: Duration) -> String {
         report.crossings,
         report.returned,
         report.control,
+        100.0 * report.control_share(),
         report.duplicates,
         report.fetched,
         100.0 * report.waste,

@@ -156,6 +156,12 @@ impl Bitfield {
         ones(self.layout, inverted)
     }
 
+    /// Bytes that it has allocated.
+    #[must_use]
+    pub const fn footprint(&self) -> usize {
+        self.words.capacity() * size_of::<u64>()
+    }
+
     /// How many chunks of `self` are not in `other`.
     #[must_use]
     pub fn count_outside(&self, other: &Self) -> u32 {

@@ -12,6 +12,8 @@ use strew::units::Bytes;
 
 #[path = "simulation/failures.rs"]
 mod failures;
+#[path = "simulation/scale.rs"]
+mod scale;
 #[path = "simulation/table.rs"]
 mod table;
 #[path = "simulation/textbook.rs"]

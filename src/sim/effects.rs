@@ -31,6 +31,9 @@ impl World<'_> {
     /// Gives `host` an input, carries out what it asks for, and sees to its next deadline.
     pub(super) fn tell(&mut self, host: usize, input: Input) {
         let now = self.queue.now();
+        if self.hosts[host].swarm.is_some() {
+            self.note_input(host, &input);
+        }
         let Some(swarm) = &mut self.hosts[host].swarm else { return };
         // What shows that a neighbour is not worth its place.
         let shows = matches!(input, Input::Tick | Input::Fetched { .. });

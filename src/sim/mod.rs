@@ -10,6 +10,7 @@
 //! forecast; they leave a transport's ramp and losses to tests on real sockets.
 
 mod effects;
+mod fleet;
 mod graph;
 mod ladder;
 mod lie;
@@ -18,6 +19,7 @@ mod neighbours;
 mod outage;
 mod queue;
 mod random;
+mod record;
 pub mod replay;
 mod report;
 mod scenario;
@@ -30,6 +32,7 @@ mod world;
 mod zones;
 
 pub use ladder::{Rung, RungError, read_loss};
+pub use record::Recording;
 pub use report::{Report, Shortfall};
 pub use scenario::{Crossing, Failure, Host, Lie, Outage, Rate, Scenario};
 pub use shape::Shape;
@@ -41,5 +44,16 @@ pub use table::{Cell, Measured, SEEDS, SLACK, cells};
 /// When the content cannot be cut as the scenario says, or when a machine's invariant is broken and `scenario.check` is set.
 #[must_use]
 pub fn run(scenario: &Scenario, seed: u64) -> Report {
-    world::World::new(scenario, seed).run()
+    world::World::new(scenario, seed).run().0
+}
+
+/// The same, and what the machines `hosts` (ascending) were told, in this order; one that never began is left out.
+///
+/// # Panics
+/// As [`run`] does.
+#[must_use]
+pub fn record(scenario: &Scenario, seed: u64, hosts: &[usize]) -> (Report, Vec<Recording>) {
+    let mut world = world::World::new(scenario, seed);
+    world.recorded = hosts.to_vec();
+    world.run()
 }

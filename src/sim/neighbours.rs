@@ -100,7 +100,7 @@ impl World<'_> {
         let silent = known > strangers.len();
         self.rng.shuffle(&mut strangers);
         // Those with room first; the others too, if need be: a swarm must not fall apart.
-        strangers.sort_by_key(|h| self.counted_on(*h) > self.wanted(*h) + self.wanted(*h) / 5);
+        strangers.sort_by_cached_key(|h| self.counted_on(*h) > self.wanted(*h) + self.wanted(*h) / 5);
         let missing = self.choose_by_zone(host, &mut strangers);
         for other in strangers.into_iter().take(missing) {
             self.connect(host, other);

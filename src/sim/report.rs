@@ -43,6 +43,8 @@ pub struct Report {
     pub returned: f64,
     /// Control traffic of all machines.
     pub control: Bytes,
+    /// Bytes of the chunks that peers got and hold.
+    pub gained: Bytes,
     /// Chunks fetched by machines that held them, or were verifying them.
     pub duplicates: u64,
     /// Chunks fetched in all.
@@ -67,6 +69,12 @@ impl Report {
     #[must_use]
     pub fn efficiency(&self) -> f64 {
         if self.makespan.is_zero() { 1.0 } else { self.bound.as_secs_f64() / self.makespan.as_secs_f64() }
+    }
+
+    /// Control traffic as a share of the data that it moved.
+    #[must_use]
+    pub fn control_share(&self) -> f64 {
+        ratio(self.control.0, self.gained.0)
     }
 
     /// Whether everybody who could become complete did, and nobody honest was banned.
@@ -132,6 +140,7 @@ impl World<'_> {
             crossings: ratio(crossed(true), self.scenario.total.0 * fed.len().max(1) as u64),
             returned: ratio(crossed(false), self.scenario.total.0),
             control: Bytes(self.control),
+            gained: Bytes(gained),
             duplicates: hosts().map(|h| lives(h).duplicates).sum(),
             fetched: hosts().map(|h| lives(h).fetched).sum(),
             waste: ratio(sent.saturating_sub(gained), gained),
@@ -175,14 +184,22 @@ pub(super) fn counts(scenario: &Scenario) -> Vec<usize> {
     peers().filter(|(_, h)| h.down >= fastest.over(2)).map(|(index, _)| index).collect()
 }
 
-/// `max(F/u_s, F/d_min, N F/(u_s + sum u_i), joins_i + F/d_i)` over the machines that count (Kumar and Ross, 2006), and the time that
+/// When a machine can have everything that its downlink has to bring while it is up.
+fn earliest(host: &Host, total: u64) -> Duration {
+    host.outages.iter().fold(host.joins + host.down.time(total), |at, outage| match outage.until {
+        Some(until) if outage.at < at => at + until.saturating_sub(outage.at),
+        _ => at,
+    })
+}
+
+/// `max(F/u_s, F/d_min, N F/(u_s + sum u_i), earliest_i)` over the machines that count (Kumar and Ross, 2006), and the time that
 /// everything takes across all links to a zone without a publisher.
 pub(super) fn fluid_bound(scenario: &Scenario, counted: &[usize]) -> Duration {
     let total = scenario.total.0;
     let seeded: u64 = scenario.hosts.iter().filter(|h| h.publisher).map(|h| h.up.0).sum();
     let peers = || counted.iter().map(|index| &scenario.hosts[*index]);
     let uplinks = seeded + peers().map(|h| h.up.0).sum::<u64>();
-    let own = peers().map(|h| h.joins + h.down.time(total)).max().unwrap_or_default();
+    let own = peers().map(|h| earliest(h, total)).max().unwrap_or_default();
     // When peers arrive late, the swarm's uplinks are not all there from the start, so the sum does not bound from below.
     let staggered = peers().any(|h| !h.joins.is_zero());
     let all = if staggered { Duration::ZERO } else { Rate(uplinks).time(total * counted.len() as u64) };

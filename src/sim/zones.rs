@@ -39,36 +39,35 @@ impl World<'_> {
         }
         let mut order = all.clone();
         self.rng.shuffle(&mut order);
+        // So far, all stay in their zones.
+        let mut outside = vec![0; self.hosts.len()];
         for &host in &order {
-            self.add_outside(host, &all, &mut edges);
+            self.add_outside(host, &all, &mut edges, &mut outside);
         }
         edges
     }
 
-    /// Gives `host` neighbours in other zones, or anywhere when it has no label, those first who have few.
-    fn add_outside(&mut self, host: usize, all: &[usize], edges: &mut BTreeSet<(usize, usize)>) {
+    /// Gives `host` neighbours in other zones, or anywhere when it has no label, those first who have few; `outside` says how many each has.
+    fn add_outside(&mut self, host: usize, all: &[usize], edges: &mut BTreeSet<(usize, usize)>, outside: &mut [usize]) {
         let is_outside = |other: usize| {
             let differs = self.scenario.hosts[host].zone != self.scenario.hosts[other].zone;
             differs && self.scenario.can_meet(host, other)
-        };
-        let count = |edges: &BTreeSet<(usize, usize)>, one: usize| {
-            let apart = |(a, b): &&(usize, usize)| {
-                (*a == one || *b == one) && self.scenario.hosts[*a].zone != self.scenario.hosts[*b].zone
-            };
-            edges.iter().filter(apart).count()
         };
         let mut others: Vec<usize> = all.iter().copied().filter(|other| is_outside(*other)).collect();
         // As many as have room, each with its own chance.
         let mut ranked: Vec<(usize, u64, usize)> = Vec::new();
         for other in others.drain(..) {
             let room = if self.scenario.hosts[other].publisher { PUBLISHER_OUTSIDE } else { OUTSIDE };
-            ranked.push((count(edges, other).saturating_sub(room - 1), self.rng.u64(..), other));
+            ranked.push((outside[other].saturating_sub(room - 1), self.rng.u64(..), other));
         }
         ranked.sort_unstable();
         let wanted = if self.scenario.hosts[host].publisher { PUBLISHER_OUTSIDE } else { OUTSIDE };
-        let missing = wanted.saturating_sub(count(edges, host));
+        let missing = wanted.saturating_sub(outside[host]);
         for (_, _, other) in ranked.into_iter().take(missing) {
-            edges.insert((host.min(other), host.max(other)));
+            if edges.insert((host.min(other), host.max(other))) {
+                outside[host] += 1;
+                outside[other] += 1;
+            }
         }
     }
 

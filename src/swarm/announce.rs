@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use crate::chunk::ChunkId;
+use crate::swarm::footprint::list;
 use crate::swarm::source::smooth;
 use crate::units::Time;
 
@@ -44,6 +45,11 @@ impl Announcer {
         if self.waiting.is_empty() {
             self.due = None;
         }
+    }
+
+    /// Bytes that it has allocated.
+    pub(super) const fn footprint(&self) -> usize {
+        list(&self.waiting)
     }
 
     pub(super) const fn due(&self) -> Option<Time> {

@@ -17,6 +17,7 @@ use crate::chunk::{ChunkId, Layout};
 use crate::swarm::border::Border;
 use crate::swarm::endgame::SOURCES_PER_CHUNK;
 use crate::swarm::event::SourceId;
+use crate::swarm::footprint::{list, tree};
 use crate::swarm::source::{Fetching, Source};
 use crate::units::Time;
 
@@ -310,6 +311,15 @@ impl Board {
         } else if self.taken.remove(chunk) {
             self.sources.values_mut().for_each(|s| s.want += u32::from(s.known.contains(chunk)));
         }
+    }
+
+    /// Bytes that it has allocated.
+    pub(super) fn footprint(&self) -> usize {
+        let sets = [&self.have, &self.taken, &self.withheld].map(Bitfield::footprint);
+        let counts = [&self.claims, &self.verifying, &self.copies].map(list);
+        let sources = tree(&self.sources) + self.sources.values().map(Source::footprint).sum::<usize>();
+        let border = self.border.as_ref().map_or(0, Border::footprint);
+        sets.iter().chain(&counts).sum::<usize>() + tree(&self.alone) + sources + border
     }
 
     pub(super) fn check_invariants(&self) {

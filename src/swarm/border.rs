@@ -10,6 +10,7 @@
 
 use crate::bitfield::Bitfield;
 use crate::chunk::{ChunkId, Layout};
+use crate::swarm::footprint::list;
 use crate::swarm::members::Members;
 
 /// See the module's text.
@@ -115,6 +116,11 @@ impl Border {
 
     fn is_offered(&self, at: usize) -> bool {
         self.inside[at] == 0 && self.outside[at] > 0
+    }
+
+    /// Bytes that it has allocated.
+    pub(super) fn footprint(&self) -> usize {
+        list(&self.inside) + list(&self.outside) + self.open.footprint() + self.members.footprint()
     }
 
     /// Checks the counts against what they count: for each chunk, how many inside and outside hold it.

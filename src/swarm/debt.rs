@@ -17,6 +17,7 @@ use crate::chunk::ChunkId;
 use crate::swarm::Swarm;
 use crate::swarm::board::Board;
 use crate::swarm::event::SourceId;
+use crate::swarm::footprint::{list, tree};
 
 /// A neighbour that owes more than this many times the median is in debt: those who pass on alike stay within it. Three times, or
 /// two chunks more, cost half a point of the makespan at 1 MiB (simulated).
@@ -60,6 +61,11 @@ impl Debts {
         if let Some(id) = debtor {
             *self.owed.entry(id).or_default() += 1;
         }
+    }
+
+    /// Bytes that they have allocated.
+    pub(super) fn footprint(&self) -> usize {
+        list(&self.debtor) + tree(&self.owed)
     }
 
     pub(super) fn check_invariants(&self, board: &Board, sent_to: &[Option<SourceId>]) {

@@ -16,6 +16,7 @@ use crate::chunk::{ChunkId, Layout};
 use crate::swarm::board::Board;
 use crate::swarm::debt::Debts;
 use crate::swarm::event::SourceId;
+use crate::swarm::footprint::list;
 use crate::units::Rng;
 
 /// Marks a chunk that is not in a pool.
@@ -133,6 +134,12 @@ impl FirstPass {
         for chunk in board.layout().chunks() {
             self.refresh(board, chunk);
         }
+    }
+
+    /// Bytes that it has allocated.
+    pub(super) fn footprint(&self) -> usize {
+        let pools = [&self.own, &self.rest].map(|pool| list(&pool.chunks) + list(&pool.place));
+        pools.iter().sum::<usize>() + list(&self.sent_to) + self.debts.footprint()
     }
 
     pub(super) fn check_invariants(&self, board: &Board) {

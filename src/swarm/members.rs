@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chunk::ChunkId;
 use crate::swarm::event::Member;
+use crate::swarm::footprint::{list, set, tree};
 
 /// Parts that chunks are dealt into, each with its own order of gateways: enough that all own about as much, and few enough that a
 /// newcomer costs some ten thousand hashes however large the content is.
@@ -183,6 +184,11 @@ impl Members {
 
     fn counts(&self, id: u64) -> bool {
         self.others.get(&id).is_some_and(|member| member.reaches) && !self.silent.contains(&id)
+    }
+
+    /// Bytes that they have allocated.
+    pub(super) fn footprint(&self) -> usize {
+        tree(&self.others) + set(&self.silent) + set(&self.order) + list(&self.ahead)
     }
 
     pub(super) fn check_invariants(&self) {

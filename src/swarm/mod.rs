@@ -9,7 +9,7 @@
 //! Not here: any rule. This file wires the parts: what is known (`board`, `source`), what we ask (`requester`, `picker`, `window`,
 //! `hedge`, `silence`, `endgame`), what crosses between zones (`zone`, `border`, `members`), what we give (`uploader`, `firstpass`, `debt`),
 //! what we tell (`announce`), whom we stop believing (`blame`), and who is not worth a place (`lag`). What happened, written down, is
-//! `trace`.
+//! `trace`; what all of it occupies, `footprint`.
 
 mod announce;
 mod blame;
@@ -20,6 +20,7 @@ mod debt;
 mod endgame;
 mod event;
 mod firstpass;
+mod footprint;
 mod hedge;
 mod lag;
 mod members;

@@ -33,7 +33,9 @@ pub(super) fn pick(board: &Board, source: &Source, rng: &mut Rng) -> Option<Chun
         // Few candidates: look at all of them, from a random place on so that equals are chosen at random.
         let start = if words == 0 { 0 } else { rng.u32(0..words) };
         let mut from = Cursor { word: start, mask: u64::MAX, left: words };
-        while let Some(chunk) = next(board, source, &mut from) {
+        // There are no more than this, so nobody need walk to the end for another.
+        for _ in 0..source.want {
+            let Some(chunk) = next(board, source, &mut from) else { break };
             consider(chunk);
         }
     } else {

@@ -13,6 +13,7 @@ use crate::bitfield::Bitfield;
 use crate::chunk::{ChunkId, Layout};
 use crate::swarm::config::Config;
 use crate::swarm::event::{Part, Profile, Zone};
+use crate::swarm::footprint::list;
 use crate::swarm::window::Window;
 use crate::units::Time;
 
@@ -145,6 +146,12 @@ impl Source {
     /// Whether a request of ours to it names or expects `chunk`, so that another one would be confused with it.
     pub(super) fn is_busy_with(&self, chunk: ChunkId) -> bool {
         self.fetching.iter().any(|f| f.asked == chunk || f.chunk == chunk)
+    }
+
+    /// Bytes that it has allocated.
+    pub(super) fn footprint(&self) -> usize {
+        let claimed = self.distrust.as_ref().map_or(0, |distrust| distrust.claimed.footprint());
+        self.known.footprint() + claimed + list(&self.fetching)
     }
 
     pub(super) fn pause(&mut self, until: Time) {

@@ -17,6 +17,7 @@ use crate::swarm::Swarm;
 use crate::swarm::board::Board;
 use crate::swarm::config::Config;
 use crate::swarm::event::{Outcome, Output, RequestId, SourceId};
+use crate::swarm::footprint::{list, queue, tree};
 use crate::swarm::source::smooth;
 use crate::units::Time;
 
@@ -103,6 +104,11 @@ impl Uploader {
             self.turns -= usize::from(upload.has_turn);
             upload.has_turn = false;
         }
+    }
+
+    /// Bytes that it has allocated.
+    pub(super) fn footprint(&self) -> usize {
+        list(&self.queue) + tree(&self.active) + queue(&self.recent)
     }
 
     pub(super) fn check_invariants(&self, board: &Board, config: &Config) {

@@ -19,6 +19,7 @@ use crate::chunk::ChunkId;
 use crate::swarm::Swarm;
 use crate::swarm::border::Levels;
 use crate::swarm::event::{Member, Output, SourceId};
+use crate::swarm::footprint::set;
 use crate::swarm::members::Worth;
 use crate::swarm::source::{Source, smooth};
 use crate::units::Time;
@@ -104,6 +105,13 @@ impl Watch {
             news: BTreeSet::new(),
             news_due: None,
         }
+    }
+}
+
+impl Watch {
+    /// Bytes that it has allocated.
+    pub(super) fn footprint(&self) -> usize {
+        set(&self.news)
     }
 }
 
