@@ -35,9 +35,13 @@ impl Swarm {
         }
     }
 
-    pub(super) fn on_mixed(&mut self, chunk: ChunkId) {
+    pub(super) fn on_mixed(&mut self, now: Time, chunk: ChunkId) {
         self.tally.mixed += 1;
         self.board.end_verifying(chunk);
+        // Nobody is blamed for what a publisher once vouched for; but whoever brings it again would do so for ever, so others are asked.
+        if let Some(source) = self.board.take_bringer(chunk).and_then(|id| self.board.source_mut(id)) {
+            source.pause(now + self.config.refusal_pause);
+        }
         if !self.board.have().contains(chunk) {
             self.cancel_all(chunk);
             self.board.set_alone(chunk);

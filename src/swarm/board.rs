@@ -21,6 +21,15 @@ use crate::swarm::footprint::{list, tree};
 use crate::swarm::source::{Fetching, Source};
 use crate::units::Time;
 
+/// A chunk that is fetched from one source at a time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Alone {
+    /// Requests for it that were given up.
+    given_up: u32,
+    /// Who brought it last.
+    brought_by: Option<SourceId>,
+}
+
 /// What is known.
 #[derive(Clone, Debug)]
 pub(super) struct Board {
@@ -32,9 +41,8 @@ pub(super) struct Board {
     claims: Vec<u16>,
     verifying: Vec<u16>,
     copies: Vec<u16>,
-    /// Chunks that several sources got wrong together: from now on each is fetched from one source at a time. Each with the number of
-    /// such requests that were given up.
-    alone: BTreeMap<ChunkId, u32>,
+    /// Chunks that several sources got wrong together: from now on each is fetched from one source at a time.
+    alone: BTreeMap<ChunkId, Alone>,
     sources: BTreeMap<SourceId, Source>,
     /// Only who is in a zone has one.
     border: Option<Border>,
@@ -87,14 +95,26 @@ impl Board {
 
     /// How often a request for `chunk` alone was given up.
     pub(super) fn given_up_alone(&self, chunk: ChunkId) -> u32 {
-        self.alone.get(&chunk).copied().unwrap_or(0)
+        self.alone.get(&chunk).map_or(0, |alone| alone.given_up)
     }
 
     /// Records that a request for `chunk` alone was given up.
     pub(super) fn give_up_alone(&mut self, chunk: ChunkId) {
-        if let Some(times) = self.alone.get_mut(&chunk) {
-            *times += 1;
+        if let Some(alone) = self.alone.get_mut(&chunk) {
+            alone.given_up += 1;
         }
+    }
+
+    /// Records who brought all of `chunk`, if it is fetched from one source at a time.
+    pub(super) fn bring_alone(&mut self, chunk: ChunkId, id: SourceId) {
+        if let Some(alone) = self.alone.get_mut(&chunk) {
+            alone.brought_by = Some(id);
+        }
+    }
+
+    /// Who brought all of `chunk` the last time; asked once.
+    pub(super) fn take_bringer(&mut self, chunk: ChunkId) -> Option<SourceId> {
+        self.alone.get_mut(&chunk)?.brought_by.take()
     }
 
     pub(super) fn is_verifying(&self, chunk: ChunkId) -> bool {

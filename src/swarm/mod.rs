@@ -124,7 +124,7 @@ impl Swarm {
             Input::Refused { source, asked } => self.on_refused(now, source, asked),
             Input::Verified { source, chunk } => self.on_verified(now, source, chunk),
             Input::Corrupt { source, chunk } => self.on_corrupt(now, source, chunk),
-            Input::Mixed { chunk } => self.on_mixed(chunk),
+            Input::Mixed { chunk } => self.on_mixed(now, chunk),
             Input::Lost { chunk } => self.on_lost(chunk),
             Input::Withheld { chunks } => self.board.withhold(&chunks),
             Input::Released { chunk } => self.board.release(chunk),

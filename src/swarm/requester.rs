@@ -142,6 +142,9 @@ impl Swarm {
         let fetching = self.board.end_fetch(id, asked);
         self.cancel_all(chunk);
         let Some(fetching) = fetching else { return };
+        if fetching.part == Part::Alone {
+            self.board.bring_alone(chunk, id);
+        }
         let Some(source) = self.board.source_mut(id) else { return };
         source.refusals = 0;
         if fetching.part == Part::RestFromEnd {

@@ -93,6 +93,7 @@ impl Uplink {
             Input::Requested { source, request, chunk, .. } => {
                 self.first.get_or_insert(now);
                 self.requested += 1;
+                self.end(*request); // in an edited trace an id may come twice
                 self.open.insert(*request, Request { source: *source, chunk: *chunk, sending: false });
                 self.queue_most = self.queue_most.max(self.open.len() - self.sending);
             }

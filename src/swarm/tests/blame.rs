@@ -99,3 +99,19 @@ fn each_attempt_at_a_chunk_that_is_fetched_alone_is_given_twice_the_time_of_the_
         stage.refused(0, 0);
     }
 }
+
+#[test]
+fn whoever_brings_a_chunk_alone_that_is_wrong_again_is_not_the_next_to_be_asked() {
+    let mut stage = Stage::new(set(1..COUNT), Config::default());
+    stage.join(0, &[0]);
+    stage.join(1, &[0]);
+    stage.said();
+    stage.tell(Input::Mixed { chunk: chunk(0) });
+    stage.refused(0, 0);
+    stage.refused(1, 0);
+    let asked = stage.fetches();
+    assert_eq!(asked.len(), 1, "one at a time");
+    stage.fetched(asked[0].0, 0);
+    stage.tell(Input::Mixed { chunk: chunk(0) });
+    assert_eq!(stage.fetches(), [(1 - asked[0].0, 0)]);
+}
