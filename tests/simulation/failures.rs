@@ -32,7 +32,7 @@ fn assert_converge(seeds: std::ops::Range<u64>) {
 }
 
 /// When the last machine came, went, froze or went on.
-fn last_change(scenario: &Scenario) -> Duration {
+pub(super) fn last_change(scenario: &Scenario) -> Duration {
     let changes = |host: &Host| {
         let ends = host.outages.iter().map(|outage| outage.until.unwrap_or(outage.at));
         ends.chain([host.joins]).max().unwrap_or_default()

@@ -7,6 +7,7 @@ use std::time::Duration;
 use strew::sim::{self, Crossing, Host, Outage, Rate, Report, Scenario, Shape};
 use strew::units::Bytes;
 
+use super::failures::last_change;
 use super::{GIB, KIB, MIB};
 
 /// What may pass beside the transfers after the last change: the longest pause before neighbours are looked for again, as without zones.
@@ -126,15 +127,6 @@ fn two_zones_with_a_publisher_each_take_hardly_anything_from_each_other() {
     scenario.hosts[4].publisher = true;
     assert_complete(&scenario, Duration::from_secs(2), 0.0);
     assert!(sim::run(&scenario, 1).returned < 0.1);
-}
-
-/// When the last machine came, went, froze or went on.
-fn last_change(scenario: &Scenario) -> Duration {
-    let changes = |host: &Host| {
-        let ends = host.outages.iter().map(|outage| outage.until.unwrap_or(outage.at));
-        ends.chain([host.joins]).max().unwrap_or_default()
-    };
-    scenario.hosts.iter().map(changes).max().unwrap_or_default()
 }
 
 #[test]
