@@ -7,9 +7,9 @@ use std::time::Duration;
 use strew::sim::{self, Host, Lie, Outage, Rate, Scenario, Shape};
 use strew::units::Bytes;
 
-/// What may pass beside the transfers after the last change: twice the longest pause before neighbours are looked for again, each a fifth
-/// longer by chance. Seed 590 needs more than one. A quarantine takes a minute, so nobody may have waited for one.
-const PATIENCE: Duration = Duration::from_secs(36);
+/// What may pass beside the transfers after the last change: the longest pause before neighbours are looked for again, a fifth longer by
+/// chance. A quarantine takes a minute, so nobody may have waited for one.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Every honest machine that is up at the end has everything, unless it was lost with all who held it; nobody honest was banned; and it
 /// did not take much longer than it has to.
