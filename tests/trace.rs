@@ -166,6 +166,9 @@ fn files_that_are_no_traces_are_left_alone() {
     stage.seed(tree.path(), &words(&precious, &[])).ends().failed(2, &["--trace", "precious", "name another file"]);
     assert_eq!(fs::read(&precious).unwrap(), b"{\"mine\":1}\n");
     stage.seed(tree.path(), &words(&stage.path(""), &[])).ends().failed(2, &["not a regular file"]);
+    let inside = tree.path().join("trace");
+    stage.seed(tree.path(), &words(&inside, &[])).ends().failed(2, &["is replicated", "elsewhere"]);
+    assert!(!inside.exists());
     stage.seed(tree.path(), &words(Path::new("/dev/null"), &[])).ends().failed(2, &["not a regular file"]);
     stage.seed(tree.path(), &words(&stage.path("no/such/folder"), &[])).ends().failed(5, &["cannot write to"]);
     symlink(&precious, stage.path("link")).unwrap();

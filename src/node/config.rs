@@ -7,7 +7,7 @@
 //! Not here: credentials, which are not configuration but secrets.
 
 use std::net::{Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::expect::Expect;
@@ -36,6 +36,18 @@ pub enum Task {
         /// The directory.
         dst: PathBuf,
     },
+}
+
+impl Task {
+    /// The source and the destination, as far as there are such.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let (src, dst) = match self {
+            Self::Publish { src } => (Some(src), None),
+            Self::Pull { dst } => (None, Some(dst)),
+            Self::Copy { src, dst } => (Some(src), Some(dst)),
+        };
+        src.into_iter().chain(dst).map(PathBuf::as_path)
+    }
 }
 
 /// Everything that a node needs to know before it starts, the credentials aside.

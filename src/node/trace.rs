@@ -53,6 +53,14 @@ pub enum TraceFileError {
         /// The path.
         path: PathBuf,
     },
+    /// It would be published, or lie in the way of what is replicated.
+    #[error("--trace: {path} lies in {tree}, which is replicated; name a file elsewhere")]
+    Within {
+        /// The file.
+        path: PathBuf,
+        /// The source or the destination.
+        tree: PathBuf,
+    },
     /// Another process writes its own trace there.
     #[error("--trace: another strew writes to {path}; name a file for each")]
     InUse {
@@ -173,6 +181,10 @@ impl Node {
     /// Begins the trace that was asked for. After the socket was had, as a run that cannot even listen must not replace an earlier trace.
     pub(super) fn begin_trace(&mut self) -> Result<(), TraceFileError> {
         if let Some(path) = &self.config.trace {
+            let within = self.config.task.paths().find(|tree| is_within(path, tree));
+            if let Some(tree) = within {
+                return Err(TraceFileError::Within { path: path.clone(), tree: tree.to_owned() });
+            }
             self.trace = Some(Recorder::create(path, self.clock, self.reports.clone())?);
         }
         Ok(())
@@ -244,6 +256,17 @@ fn named(source: SourceId, links: &super::Links) -> Option<Named> {
         zone: link.hello.zone.to_string(),
         publisher: link.hello.publisher,
     })
+}
+
+/// Whether a file at `path` would be in the directory `tree`, links followed as far as there is anything.
+fn is_within(path: &Path, tree: &Path) -> bool {
+    let real =
+        |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned());
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    real(parent).starts_with(real(tree))
 }
 
 /// The file at `path`, empty, ours alone, for us alone to read.
