@@ -67,6 +67,9 @@ pub(crate) struct Contender {
     /// Names at the top of a copy that belong to the program and not to the data.
     #[serde(default)]
     pub(crate) leaves: Vec<String>,
+    /// Whether it leaves a copy. What only moves bytes does not, and is there to be compared with.
+    #[serde(default = "yes")]
+    pub(crate) copies: bool,
     /// Whether it prints strew's events, which tell more than devices can count.
     #[serde(default)]
     pub(crate) events: bool,
@@ -161,14 +164,16 @@ const fn yes() -> bool {
     true
 }
 
-/// Where a program is: as it is written if that is a path, else in `PATH`.
+/// Where a program is: as it is written if that is a path, else beside this one, where cargo puts examples, or in `PATH`.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let is_there = |path: &PathBuf| path.is_file();
     if program.contains('/') {
         return Some(PathBuf::from(program)).filter(is_there);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(is_there)
+    let own = std::env::current_exe().ok();
+    let beside = own.as_deref().and_then(Path::parent).map(Path::to_owned);
+    beside.into_iter().chain(std::env::split_paths(&path)).map(|folder| folder.join(program)).find(is_there)
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ use super::scenario::DataKind;
 const SMALL_MAX: u64 = 16 << 10;
 /// Large files of a tree.
 const LARGE: u64 = 8;
+/// Small files of one folder where there is nothing else.
+const OF_FOLDER: usize = 1000;
 /// Folders that small files are spread over.
 const FOLDERS: usize = 40;
 /// Modes that files have in practice.
@@ -47,6 +49,9 @@ pub(crate) fn make(root: &Path, kind: DataKind, size: u64, small_files: usize, s
     if kind == DataKind::File {
         return write(&root.join("data.bin"), size, 0o644, &mut rng);
     }
+    if kind == DataKind::Small {
+        return write_small(root, size, small_files, &mut rng);
+    }
     let mut left = size;
     for at in 0..small_files {
         // Never more than a small file's share, so that little data still makes many files.
@@ -66,12 +71,25 @@ pub(crate) fn make(root: &Path, kind: DataKind, size: u64, small_files: usize, s
     Ok(())
 }
 
+/// Files of one size; the first ones have a byte more where the size cannot be divided.
+fn write_small(root: &Path, size: u64, count: usize, rng: &mut Rng) -> io::Result<()> {
+    let (len, more) = (size / count as u64, size % count as u64);
+    for at in 0..count {
+        let folder = root.join(format!("folder-{:04}", at / OF_FOLDER));
+        if at % OF_FOLDER == 0 {
+            fs::create_dir_all(&folder)?;
+        }
+        write(&folder.join(format!("file-{at:06}")), len + u64::from((at as u64) < more), 0o644, rng)?;
+    }
+    Ok(())
+}
+
 fn write(path: &Path, len: u64, mode: u32, rng: &mut Rng) -> io::Result<()> {
     let mut file = File::create(path)?;
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = vec![0; usize::try_from(len).unwrap_or(BUFFER).min(BUFFER)];
     let mut left = len;
     while left > 0 {
-        let part = usize::try_from(left).unwrap_or(BUFFER).min(BUFFER);
+        let part = usize::try_from(left).unwrap_or(BUFFER).min(buffer.len());
         rng.fill(&mut buffer[..part]);
         file.write_all(&buffer[..part])?;
         left -= part as u64;
@@ -148,6 +166,8 @@ mod tests {
         make(&folder.path().join("b"), DataKind::Tree, 3_000_001, 100, 1).unwrap();
         assert_eq!(bytes(&folder.path().join("a")), (1, 3_000_001));
         assert_eq!(bytes(&folder.path().join("b")), (108, 3_000_001));
+        make(&folder.path().join("c"), DataKind::Small, 3_000_001, 1001, 1).unwrap();
+        assert_eq!(bytes(&folder.path().join("c")), (1001, 3_000_001));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use clap::Args;
 
 mod bound;
 mod busy;
+mod calls;
 mod contender;
 mod data;
 mod draw;
@@ -69,6 +70,15 @@ pub(crate) struct Options {
     /// Write a picture of the typical run of each cell into this folder.
     #[arg(long)]
     picture: Option<PathBuf>,
+    /// Put sources and copies into this folder of a disk instead of memory.
+    #[arg(long)]
+    disk: Option<PathBuf>,
+    /// Count system calls with perf(1), which costs some time of each.
+    #[arg(long)]
+    calls: bool,
+    /// Print what the others cost beside this contender.
+    #[arg(long)]
+    against: Option<String>,
     /// The strew to run [default: the one beside this program].
     #[arg(long)]
     strew: Option<PathBuf>,
@@ -126,7 +136,10 @@ fn series(
 ) -> Result<bool, BenchError> {
     let machines = scenario.machines();
     let bytes = scenario.size.0 * machines.len() as u64;
-    let scratch = Scratch::new(bytes + bytes / SLACK_SHARE + SLACK)?;
+    let scratch = match &options.disk {
+        Some(folder) => Scratch::within(folder)?,
+        None => Scratch::new(bytes + bytes / SLACK_SHARE + SLACK)?,
+    };
     let source = scratch.path().join("source");
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -155,6 +168,7 @@ fn series(
                     tree: if contender.modes { &tree } else { &tree_without_modes },
                     folder: &folder,
                     run,
+                    counts: options.calls,
                     machines: machines.clone(),
                 };
                 let trail = race::run(&plan)?;
@@ -202,11 +216,13 @@ fn report(
 ) -> Result<bool, BenchError> {
     let mut good = true;
     say(table::HEAD);
+    let cell_of = |name: &str| {
+        let of = |calm: bool| records.iter().filter(move |record| record.contender == *name && record.calm == calm);
+        let title = format!("{} {} {name}", scenario.name, data.name());
+        Cell { title, runs: of(false).collect(), calm: of(true).collect() }
+    };
     for (contender, _) in contenders {
-        let of =
-            |calm: bool| records.iter().filter(move |record| record.contender == contender.name && record.calm == calm);
-        let title = format!("{} {} {}", scenario.name, data.name(), contender.name);
-        let cell = Cell { title, runs: of(false).collect(), calm: of(true).collect() };
+        let cell = cell_of(&contender.name);
         say(&cell.lines(&scenario.aims));
         // A rival is there for comparison; only strew can fail a scenario.
         good &= contender.name != "strew" || cell.missed(&scenario.aims).is_empty();
@@ -217,6 +233,13 @@ fn report(
             let written = fs::create_dir_all(folder).and_then(|()| fs::write(&path, picture.svg()));
             written.map_err(|source| BenchError::Write { path, source })?;
         }
+    }
+    if let Some(other) = &options.against {
+        let other = cell_of(other);
+        contenders
+            .iter()
+            .filter_map(|(contender, _)| cell_of(&contender.name).beside(&other))
+            .for_each(|line| say(&line));
     }
     Ok(good)
 }

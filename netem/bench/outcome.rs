@@ -14,11 +14,13 @@ use super::data::Tree;
 use super::events::{self, Totals};
 use super::plan::Plan;
 use super::race::Trail;
-use super::record::{BUSY_MAX, HostRecord, Record, Wave};
+use super::record::{BUSY_MAX, Cost, HostRecord, Record, Wave};
 use super::scenario::Role;
 
 /// A gigabyte as the figure of CPU per GB has it.
 const GB: f64 = 1e9;
+/// A megabyte as the figure of system calls has it.
+const MB: f64 = 1e6;
 
 /// The record of a run.
 pub(crate) fn of(plan: &Plan<'_>, trail: &Trail) -> Record {
@@ -65,6 +67,7 @@ pub(crate) fn of(plan: &Plan<'_>, trail: &Trail) -> Record {
             sum(|totals| totals.repeated) / sum(|totals| totals.received).max(1.0)
         }),
         cpu_per_gb: hosts.iter().map(|host| host.cpu).sum::<f64>() / (delivered / GB),
+        cost: cost(&hosts, delivered, told(0).map(|totals| totals.uploaded)),
         memory: hosts.iter().map(|host| host.memory).max().unwrap_or(0),
         control: received / (judged.len() as f64 * full),
         dropped: dropped as f64 / (arrived + dropped).max(1) as f64,
@@ -95,11 +98,27 @@ fn host_record(plan: &Plan<'_>, trail: &Trail, host: usize, is_equal: bool) -> H
         judged: machine.group.role == Role::Peer && machine.group.judged,
         started: since(lane.started),
         complete: since(lane.complete),
-        verified: lane.complete.map(|_| is_equal),
+        verified: lane.complete.filter(|_| plan.contender.copies).map(|_| is_equal),
         received: counters.received.bytes,
         sent: counters.sent.bytes,
         cpu: lane.end.as_ref().map_or(0.0, |end| end.cpu),
         memory: lane.end.as_ref().map_or(0, |end| end.peak),
+        calls: lane.calls,
+    }
+}
+
+/// What moving the data cost on each side. Where the seeder does not tell what it sent, it is taken to have sent all.
+fn cost(hosts: &[HostRecord], delivered: f64, told: Option<u64>) -> Cost {
+    let sent = told.map_or(delivered, |told| told as f64);
+    let ready = hosts.iter().filter(|host| host.judged).filter_map(|host| Some(host.complete? - host.started?));
+    let slowest = ready.fold(0.0, f64::max);
+    let calls: Option<u64> = hosts.iter().map(|host| host.calls).sum();
+    Cost {
+        gbit: if slowest > 0.0 { delivered * 8.0 / 1e9 / slowest } else { 0.0 },
+        seeder: hosts[0].cpu / (sent / GB),
+        peers: hosts.iter().filter(|host| host.judged).map(|host| host.cpu).sum::<f64>() / (delivered / GB),
+        seeder_memory: hosts[0].memory,
+        calls_per_mb: calls.map(|calls| calls as f64 / (delivered / MB)),
     }
 }
 
@@ -112,6 +131,9 @@ pub(crate) fn origin(trail: &Trail) -> Option<Instant> {
 fn difference(plan: &Plan<'_>, trail: &Trail, host: usize) -> Option<String> {
     trail.lanes[host].complete?;
     let contender = plan.contender;
+    if !contender.copies {
+        return None;
+    }
     match Tree::read(&plan.copy(host).join(&contender.inside), &contender.leaves, contender.modes) {
         Ok(copy) => plan.tree.difference(&copy),
         Err(error) => Some(format!("it cannot be read: {error}")),
@@ -157,12 +179,14 @@ fn wave(plan: &Plan<'_>, trail: &Trail, number: usize) -> Wave {
     let makespan = last.zip(last_start).map(|(last, start)| last.saturating_duration_since(start).as_secs_f64());
     let bound = bound::of_wave(plan.scenario, number, plan.scenario.size.0).as_secs_f64();
     let share = plan.contender.transport.payload_share(plan.scenario.mtu);
+    // Where no link has a rate there is no bound to compare with.
+    let limited = makespan.filter(|_| bound > 0.0);
     let apart = last.zip(first).map(|(last, first)| last.saturating_duration_since(first).as_secs_f64());
     Wave {
         bound,
         makespan,
-        efficiency_wire: makespan.map(|makespan| bound / makespan),
-        efficiency: makespan.map(|makespan| bound / share / makespan),
+        efficiency_wire: limited.map(|makespan| bound / makespan),
+        efficiency: limited.map(|makespan| bound / share / makespan),
         peers: [at(0), at(times.len() / 2), at(times.len().saturating_sub(1))],
         spread: apart.zip(makespan).map(|(apart, makespan)| apart / makespan),
     }

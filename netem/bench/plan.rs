@@ -38,6 +38,8 @@ pub(crate) struct Plan<'a> {
     /// Empty, for copies and files of this run.
     pub(crate) folder: &'a Path,
     pub(crate) run: usize,
+    /// Whether system calls are counted.
+    pub(crate) counts: bool,
     pub(crate) machines: Vec<Machine>,
 }
 
@@ -54,13 +56,13 @@ impl Plan<'_> {
             Host {
                 name: machine.name.clone(),
                 zone: group.zone.clone(),
-                up: link(Some(group.up), group.delay.0, group.loss, group.queue),
-                down: link(Some(group.down), group.delay.0, group.loss, group.queue),
+                up: link(group.up, group.delay.0, group.loss, group.queue),
+                down: link(group.down, group.delay.0, group.loss, group.queue),
             }
         };
         let mut topology = Topology::new(self.machines.iter().map(host).collect());
         for between in &self.scenario.between {
-            let link = link(between.rate, between.delay.0, between.loss, between.queue);
+            let link = link(between.rate.unwrap_or(quantity::Rate(None)), between.delay.0, between.loss, between.queue);
             let [a, b] = &between.zones;
             topology.between.push(ZoneLink { from: a.clone(), to: b.clone(), link });
             topology.between.push(ZoneLink { from: b.clone(), to: a.clone(), link });
@@ -87,6 +89,8 @@ impl Plan<'_> {
             ("port", port.to_string().into()),
             ("zone", self.machines[host].group.zone.clone().unwrap_or_default().into()),
             ("secret", secret.to_owned()),
+            ("bytes", self.scenario.size.0.to_string().into()),
+            ("mtu", self.scenario.mtu.to_string().into()),
         ])
     }
 
@@ -163,14 +167,14 @@ impl Plan<'_> {
     }
 }
 
-fn link(limit: Option<quantity::Rate>, delay: Duration, loss: f64, queue: quantity::Size) -> Link {
+fn link(limit: quantity::Rate, delay: Duration, loss: f64, queue: quantity::Size) -> Link {
     let loss = if loss > 0.0 { Loss::Random(loss) } else { Loss::None };
-    Link { rate: limit.map(|limit| limit.0), delay, loss, queue: Bytes(queue.0), ..Link::FREE }
+    Link { rate: limit.0, delay, loss, queue: Bytes(queue.0), ..Link::FREE }
 }
 
 /// Links of a group whose rates have changed.
 pub(crate) fn changed(group: &Group, up: quantity::Rate, down: quantity::Rate) -> (Link, Link) {
-    let link = |limit| link(Some(limit), group.delay.0, group.loss, group.queue);
+    let link = |limit| link(limit, group.delay.0, group.loss, group.queue);
     (link(up), link(down))
 }
 

@@ -21,6 +21,7 @@ use crate::lab::{Change, Counters, Lab, LabError, Strain};
 
 use super::bound;
 use super::busy::Busy;
+use super::calls::Calls;
 use super::contender::{ContenderError, Sign, Stop, Words};
 use super::faults::{Act, Deed, Faults, Progress};
 use super::plan::{Plan, changed};
@@ -65,6 +66,9 @@ pub(crate) struct Lane {
     pub(crate) removed: bool,
     process: Option<Process>,
     pub(crate) end: Option<End>,
+    /// What counts its system calls, and then their number.
+    counting: Option<Calls>,
+    pub(crate) calls: Option<u64>,
 }
 
 /// What a run left behind.
@@ -247,7 +251,9 @@ impl Race<'_> {
     fn start(&mut self, host: usize) -> Result<(), RaceError> {
         let command = self.plan.command(&self.lab, &self.words[host], host)?;
         self.lanes[host].started = Some(Instant::now());
-        self.lanes[host].process = Some(Process::start(command).map_err(RaceError::Start)?);
+        let process = Process::start(command).map_err(RaceError::Start)?;
+        self.lanes[host].counting = self.plan.counts.then(|| Calls::of(process.id())).flatten();
+        self.lanes[host].process = Some(process);
         Ok(())
     }
 
@@ -321,6 +327,7 @@ impl Race<'_> {
         for lane in &mut self.lanes {
             if let Some(process) = lane.process.take() {
                 lane.end = Some(process.end().map_err(RaceError::Wait)?);
+                lane.calls = lane.counting.take().and_then(Calls::end);
             }
         }
         let mut between = Vec::new();

@@ -50,6 +50,8 @@ pub(crate) struct Record {
     pub(crate) repeated: Option<f64>,
     /// Seconds of processors of all machines for each GB that judged peers received.
     pub(crate) cpu_per_gb: f64,
+    /// What it cost on each side.
+    pub(crate) cost: Cost,
     /// The largest peak of memory of any machine, in bytes.
     pub(crate) memory: u64,
     /// What judged peers received on the wire beyond full frames of the data, as a share of the data on the wire: acknowledgements,
@@ -64,6 +66,22 @@ pub(crate) struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) late: Option<f64>,
     pub(crate) hosts: Vec<HostRecord>,
+}
+
+/// What moving the data cost.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Cost {
+    /// Gbit/s that all judged peers received together, until the slowest of them was complete.
+    pub(crate) gbit: f64,
+    /// Seconds of processors of the seeder for each GB that it sent.
+    pub(crate) seeder: f64,
+    /// Seconds of processors of judged peers for each GB that they received.
+    pub(crate) peers: f64,
+    /// The most memory of the seeder, in bytes.
+    pub(crate) seeder_memory: u64,
+    /// System calls of all machines for each MB that judged peers received, where they were counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) calls_per_mb: Option<f64>,
 }
 
 /// A share of late packets above which a run did not have the links that it asked for.
@@ -110,6 +128,9 @@ pub(crate) struct HostRecord {
     pub(crate) sent: u64,
     pub(crate) cpu: f64,
     pub(crate) memory: u64,
+    /// System calls, where they were counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) calls: Option<u64>,
 }
 
 impl Record {

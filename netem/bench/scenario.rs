@@ -72,6 +72,8 @@ pub(crate) enum DataKind {
     File,
     /// Many small files and some large ones.
     Tree,
+    /// Small files of one size and nothing else.
+    Small,
 }
 
 /// Equal machines.
@@ -310,6 +312,7 @@ impl DataKind {
         match self {
             Self::File => "file",
             Self::Tree => "tree",
+            Self::Small => "small",
         }
     }
 }

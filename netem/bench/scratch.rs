@@ -1,9 +1,9 @@
-//! Scratch space in memory: a file system of its own for sources and copies.
+//! Scratch space in memory, a file system of its own for sources and copies; or a folder on a disk where that was asked for.
 //!
 //! The links are to be the limit, so no disk takes part. A mount with a size shows an overflow as an error of the run, where a folder
 //! in the machine's own temporary file system would fill that for everybody.
 //!
-//! Invariant: the mount is gone when this is dropped; one that a killed bench left is removed by the next one, and only if its process is dead.
+//! Invariant: all of it is gone when this is dropped; a mount that a killed bench left is removed by the next one, and only if its process is dead.
 //!
 //! Not here: what lies in it.
 
@@ -28,8 +28,11 @@ pub(crate) enum ScratchError {
     Memory { wanted: u64, available: u64 },
 }
 
-/// A mounted file system.
-pub(crate) struct Scratch(PathBuf);
+/// A mounted file system, or a folder of one that was there.
+pub(crate) struct Scratch {
+    path: PathBuf,
+    mounted: bool,
+}
 
 impl Scratch {
     /// Mounts so many bytes.
@@ -44,7 +47,7 @@ impl Scratch {
         let mounted =
             Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"]).arg(&path).output();
         let said = match mounted {
-            Ok(output) if output.status.success() => return Ok(Self(path)),
+            Ok(output) if output.status.success() => return Ok(Self { path, mounted: true }),
             Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             Err(error) => error.to_string(),
         };
@@ -52,9 +55,16 @@ impl Scratch {
         Err(ScratchError::Mount { path, mib, said })
     }
 
+    /// A new folder in this one, for whoever wants to see what a disk does to it.
+    pub(crate) fn within(folder: &Path) -> Result<Self, ScratchError> {
+        let path = folder.join(format!("{NAME}{}", std::process::id()));
+        fs::create_dir_all(&path).map_err(|source| ScratchError::Folder { path: path.clone(), source })?;
+        Ok(Self { path, mounted: false })
+    }
+
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Removes what killed benches left.
@@ -70,7 +80,12 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        remove(&self.0);
+        if self.mounted {
+            remove(&self.path);
+        } else {
+            // What cannot be removed is in sight of whoever named the folder.
+            let _ = fs::remove_dir_all(&self.path);
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::fmt::Write;
 
-use super::record::{LATE_MAX, Record, Wave};
+use super::record::{Cost, LATE_MAX, Record, Wave};
 use super::scenario::Aims;
 
 /// The runs of one contender on one data set.
@@ -89,6 +89,7 @@ impl Cell<'_> {
                 "\n    LATE: in {late} runs the emulator delivered more than 1 % of the packets over 1 ms too late"
             );
         }
+        let _ = write!(lines, "\n    {}", self.cost_line());
         if self.runs.first().is_some_and(|run| run.waves.len() > 1) {
             let _ = write!(lines, "\n    time to ready of each wave: {}", self.waves().join(", "));
         }
@@ -129,6 +130,39 @@ impl Cell<'_> {
             short(figure(|run| Some(run.dropped)), |median| format!("{:.1}%", 100.0 * median)),
             short(figure(|run| Some(run.busy)), |median| format!("{median:.2}")),
         )
+    }
+
+    /// What moving the data cost on each side.
+    fn cost_line(&self) -> String {
+        let cost =
+            |of: fn(&Cost) -> f64| short(self.spread(|run| Some(of(&run.cost))), |median| format!("{median:.2}"));
+        let calls = self.spread(|run| run.cost.calls_per_mb);
+        format!(
+            "{} Gbit/s delivered, CPU s/GB {} of the seeder (sent) and {} of peers (received), seeder's RSS {}{}",
+            cost(|cost| cost.gbit),
+            cost(|cost| cost.seeder),
+            cost(|cost| cost.peers),
+            short(self.spread(|run| Some(run.cost.seeder_memory as f64)), |median| {
+                format!("{:.0}M", median / f64::from(1 << 20))
+            }),
+            calls.map_or_else(String::new, |calls| format!(", {:.0} system calls per MB", calls.median)),
+        )
+    }
+
+    /// How its medians stand beside another's: what it costs and how fast it is, as shares of the other's.
+    pub(crate) fn beside(&self, other: &Self) -> Option<String> {
+        let share = |of: fn(&Record) -> f64| {
+            let median = |cell: &Self| cell.spread(|run| Some(of(run))).map(|figures| figures.median);
+            Some(median(self)? / median(other)?)
+        };
+        Some(format!(
+            "{} / {}: CPU {:.2}, throughput {:.2}, seeder's CPU per GB sent {:.2}",
+            self.title,
+            other.title,
+            share(|run| run.cpu_per_gb)?,
+            share(|run| run.cost.gbit)?,
+            share(|run| run.cost.seeder)?,
+        ))
     }
 
     fn bound(&self) -> Option<f64> {

@@ -31,6 +31,7 @@ fn run(makespan: f64, copies: f64) -> Record {
         crossings_told: None,
         repeated: None,
         cpu_per_gb: 1.0,
+        cost: Cost::default(),
         memory: 1,
         control: 0.0,
         dropped: 0.0,
@@ -83,4 +84,16 @@ fn a_later_wave_that_takes_longer_is_a_rise() {
     let wave = |makespan| Wave { makespan: Some(makespan), ..run(1.0, 1.0).waves[0].clone() };
     assert!((rise(&[wave(10.0), wave(9.0), wave(9.9)]).unwrap() - 0.1).abs() < 1e-9);
     assert_eq!(rise(&[wave(10.0)]), None);
+}
+
+#[test]
+fn what_it_costs_beside_another_is_a_share_of_medians() {
+    let of = |cpu: f64, gbit: f64| {
+        let cost = Cost { gbit, seeder: cpu / 2.0, ..Cost::default() };
+        Record { cpu_per_gb: cpu, cost, ..run(10.0, 1.0) }
+    };
+    let (ours, theirs) = ([of(3.0, 4.0), of(9.0, 1.0), of(3.0, 4.0)], [of(2.0, 8.0)]);
+    let said = cell(&ours, &[]).beside(&cell(&theirs, &[])).unwrap();
+    assert!(said.ends_with("CPU 1.50, throughput 0.50, seeder's CPU per GB sent 1.50"), "{said}");
+    assert_eq!(cell(&[], &[]).beside(&cell(&theirs, &[])), None);
 }
