@@ -17,6 +17,8 @@ mod common;
 mod firewall;
 #[path = "namespaces/fleet.rs"]
 mod fleet;
+#[path = "namespaces/jumbo.rs"]
+mod jumbo;
 #[path = "namespaces/network.rs"]
 mod network;
 

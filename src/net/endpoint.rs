@@ -13,11 +13,11 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use quinn::{ConnectError, Connecting, Connection, Endpoint, Runtime, TokioRuntime};
-use socket2::{Domain, Protocol, Socket, Type};
+use quinn::{ConnectError, Connecting, Connection, Endpoint, TokioRuntime};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::reset;
-use super::socket::CappedSocket;
+use super::socket::NodeSocket;
 use super::transport::TransportSettings;
 use crate::identity::{Credentials, NODE_NAME};
 use crate::units::Bytes;
@@ -65,13 +65,13 @@ pub fn bind(
 ) -> Result<Endpoint, BindError> {
     let socket = open(address)?;
     let failed = |source| BindError::Socket { address, source };
-    let runtime = Arc::new(TokioRuntime);
     let mut config = settings.endpoint();
     reset::set_up(&mut config, credentials, socket.local_addr().map_err(failed)?.port());
-    let wrapped = CappedSocket::new(runtime.wrap_udp_socket(socket).map_err(failed)?, settings.mtu_upper);
+    let buffer = SockRef::from(&socket).recv_buffer_size().map_err(failed)? / BOOKKEEPING;
+    let socket = Arc::new(NodeSocket::new(socket, buffer).map_err(failed)?);
     let server = settings.server(credentials);
     let mut endpoint =
-        Endpoint::new_with_abstract_socket(config, Some(server), Arc::new(wrapped), runtime).map_err(failed)?;
+        Endpoint::new_with_abstract_socket(config, Some(server), socket, Arc::new(TokioRuntime)).map_err(failed)?;
     endpoint.set_default_client_config(settings.client(credentials));
     Ok(endpoint)
 }
@@ -139,8 +139,7 @@ fn open_exactly(address: SocketAddr) -> io::Result<UdpSocket> {
 fn enlarge_buffers(socket: &Socket) -> io::Result<()> {
     socket.set_recv_buffer_size(SOCKET_BUFFER)?;
     socket.set_send_buffer_size(SOCKET_BUFFER)?;
-    // Linux doubles the size for its own bookkeeping and reports the double (socket(7), SO_RCVBUF).
-    let granted = [socket.recv_buffer_size()? / 2, socket.send_buffer_size()? / 2];
+    let granted = [socket.recv_buffer_size()? / BOOKKEEPING, socket.send_buffer_size()? / BOOKKEEPING];
     let shown = granted.map(|size| Bytes(size as u64));
     if granted.iter().any(|size| *size < SOCKET_BUFFER) {
         tracing::info!(
@@ -174,6 +173,8 @@ fn explain(address: SocketAddr, source: io::Error) -> BindError {
 
 /// 8 MiB hold 6.7 ms at 10 Gbit/s, longer than a busy machine keeps a task waiting.
 const SOCKET_BUFFER: usize = 8 << 20;
+/// Linux doubles the size for its own bookkeeping and reports the double (socket(7), SO_RCVBUF).
+const BOOKKEEPING: usize = 2;
 
 #[cfg(test)]
 mod tests;

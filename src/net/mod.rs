@@ -12,11 +12,13 @@ mod cover;
 pub mod endpoint;
 mod fetch;
 pub mod frames;
+mod interfaces;
 pub mod link;
 mod pace;
 mod pages;
 mod probe;
 mod reset;
+mod rest;
 mod socket;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -20,6 +20,7 @@ use quinn::{
     TransportConfig, VarInt,
 };
 
+use super::interfaces::{ETHERNET, JUMBO, largest_payload};
 use crate::identity::Credentials;
 
 /// The settings of a node's connections.
@@ -77,8 +78,9 @@ pub struct TransportSettings {
     pub initial_rtt: Duration,
     /// The largest datagram payload that is tried, in bytes.
     ///
-    /// Default 1452: Ethernet's 1500 less IPv6 and UDP headers. 8952 fits jumbo frames and costs a third of the
-    /// processor time; the endpoint's receive buffer is 2048 times this (3 MB, or 18 MB).
+    /// Default 1452: Ethernet's 1500 less IPv6 and UDP headers; a node takes what its interfaces take
+    /// ([`bound_to`](Self::bound_to)). 8952 fits jumbo frames and costs a third of the processor time; the endpoint's
+    /// receive buffer is 2048 times this (3 MB, or 18 MB, of which only what is used occupies memory).
     pub mtu_upper: u16,
 }
 
@@ -95,17 +97,17 @@ impl Default for TransportSettings {
             ack_threshold: 10,
             initial_window: 256 << 10,
             initial_rtt: Duration::from_millis(100),
-            mtu_upper: MTU_ETHERNET,
+            mtu_upper: ETHERNET,
         }
     }
 }
 
 impl TransportSettings {
     /// Defaults for a socket bound to `address`: a loopback address can only speak over loopback, which carries large
-    /// datagrams.
+    /// datagrams; any other one over what this machine's interfaces carry.
     #[must_use]
     pub fn bound_to(address: IpAddr) -> Self {
-        let mtu_upper = if address.is_loopback() { MTU_JUMBO } else { MTU_ETHERNET };
+        let mtu_upper = if address.is_loopback() { JUMBO } else { largest_payload() };
         Self { mtu_upper, ..Self::default() }
     }
 
@@ -143,7 +145,7 @@ impl TransportSettings {
     #[must_use]
     pub fn endpoint(&self) -> EndpointConfig {
         let mut endpoint = EndpointConfig::default();
-        let size = self.mtu_upper.max(MTU_ETHERNET);
+        let size = self.mtu_upper.max(ETHERNET);
         endpoint.max_udp_payload_size(size).expect("every size from 1452 on is above QUIC's floor of 1200");
         endpoint
     }
@@ -178,10 +180,6 @@ fn idle_timeout(timeout: Duration) -> IdleTimeout {
     IdleTimeout::try_from(timeout).unwrap_or_else(|_| IdleTimeout::from(VarInt::MAX))
 }
 
-/// Largest UDP payload of an Ethernet frame: 1500 less 40 (IPv6) and 8 (UDP).
-const MTU_ETHERNET: u16 = 1452;
-/// Largest UDP payload of a jumbo frame of 9000 bytes. On loopback it takes 0.68 instead of 1.77 CPU seconds per GB.
-const MTU_JUMBO: u16 = 8952;
 /// Handshakes that may wait to be accepted: a thousand machines may start at the same moment; quinn's 65,536 would only
 /// hold state for strangers.
 const INCOMING_MAX: usize = 1024;
@@ -209,15 +207,15 @@ mod tests {
     }
 
     #[test]
-    fn only_a_loopback_socket_tries_large_datagrams() {
+    fn a_loopback_socket_tries_large_datagrams_and_others_what_interfaces_take() {
         let upper = |address: &str| TransportSettings::bound_to(address.parse().unwrap()).mtu_upper;
         assert_eq!([upper("127.0.0.1"), upper("::1")], [8952; 2]);
-        assert_eq!([upper("0.0.0.0"), upper("::"), upper("10.0.0.1")], [1452; 3]);
+        assert_eq!([upper("0.0.0.0"), upper("::"), upper("10.0.0.1")], [largest_payload(); 3]);
     }
 
     #[test]
     fn an_endpoint_takes_what_its_peers_may_try() {
-        let jumbo = TransportSettings { mtu_upper: MTU_JUMBO, ..TransportSettings::default() };
+        let jumbo = TransportSettings { mtu_upper: JUMBO, ..TransportSettings::default() };
         assert_eq!(jumbo.endpoint().get_max_udp_payload_size(), 8952);
         assert_eq!(TransportSettings::default().endpoint().get_max_udp_payload_size(), 1452);
     }

@@ -89,6 +89,17 @@ impl Network {
         }
     }
 
+    /// What the interface of this machine takes, and the port of the bridge to which it leads, in bytes.
+    pub(crate) fn widen(&self, at: usize, interface: u32, port: u32) {
+        ip(&self.machines[at], &format!("link set eth0 mtu {interface}"));
+        ip(&self.hub, &format!("link set to{at} mtu {port}"));
+    }
+
+    /// `ip` on this machine; returns what it printed.
+    pub(crate) fn ip(&self, at: usize, words: &str) -> String {
+        ip(&self.machines[at], words)
+    }
+
     /// Gives rules to the firewall of this machine, in the words of nft(8).
     pub(crate) fn filter(&self, at: usize, rules: &[&str]) {
         for rule in rules {
@@ -136,13 +147,14 @@ fn last_part(at: usize) -> u8 {
 }
 
 /// `ip` within a namespace.
-fn ip(namespace: &str, words: &str) {
-    run("ip", &["-n", namespace].into_iter().chain(words.split(' ')).collect::<Vec<_>>());
+fn ip(namespace: &str, words: &str) -> String {
+    run("ip", &["-n", namespace].into_iter().chain(words.split(' ')).collect::<Vec<_>>())
 }
 
-/// Runs a command of the system that must succeed.
-pub(crate) fn run(program: &str, words: &[&str]) {
+/// Runs a command of the system that must succeed, and returns what it printed.
+pub(crate) fn run(program: &str, words: &[&str]) -> String {
     let output = Command::new(program).args(words).output().unwrap_or_else(|error| panic!("{program}: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {}: {said} (root is needed)", words.join(" "));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
