@@ -9,9 +9,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
@@ -38,7 +40,7 @@ pub(super) fn run(config: &Config, membership: &Membership, screen: &Screen) -> 
         Ok(credentials) => credentials,
         Err(error) => return give_up(&mut reporter, error.exit_code(), sentence(&error)),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return give_up(&mut reporter, ExitCode::LocalIo, format!("cannot start threads: {error}")),
     };
@@ -62,6 +64,17 @@ pub(super) fn run(config: &Config, membership: &Membership, screen: &Screen) -> 
     let summary = Summary::new(code, teller.elapsed_ms(), &teller.snapshot, sources);
     teller.reporter.finish(unix_ms(), summary);
     code
+}
+
+/// Where the node's tasks run: on one thread where there are two processors, or on a thread for each.
+///
+/// On two processors the second is for digests and the disk, which have threads of their own, and whatever one task hands to another
+/// stays on the processor that has it in its caches and wakes nobody: 13 instead of 16 CPU seconds per GB among five machines on links of 200 Mbit/s (`netem bench
+/// lan-4`, all on two processors).
+fn runtime() -> io::Result<Runtime> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut builder = if processors <= 2 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
 }
 
 /// Says why a run cannot even begin.
