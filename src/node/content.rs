@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::assembly::Assemblies;
 use super::press::Press;
 use super::prove::Found;
+use super::recent::Recent;
 use super::recheck::Recheck;
 use super::snapshot::Snapshot;
 use super::zero::Zeros;
@@ -77,6 +78,8 @@ pub(super) struct Content {
     pub(super) assemblies: Assemblies,
     /// Chunks that came before their proof, with the moment of their coming.
     pub(super) unproven: Vec<(Time, super::download::Hashed)>,
+    /// Chunks that came a moment ago, for whoever asks for them now.
+    pub(super) recent: Recent,
     /// Chunks of ours that somebody found bad.
     pub(super) recheck: Recheck,
     /// Chunks that may lie in the destination.
@@ -123,6 +126,7 @@ impl Content {
             fetching: BTreeMap::new(),
             assemblies: Assemblies::default(),
             unproven: Vec::new(),
+            recent: Recent::default(),
             recheck: Recheck::default(),
             found: Found::new(Bitfield::none(layout)),
             zeros,

@@ -1,7 +1,7 @@
 //! Download: carrying out the swarm's fetches, and everything between a chunk's last byte and its verification.
 //!
 //! A chunk is hashed on the pool, compared with a signed digest, and only then written; its bytes stay in memory until then, within
-//! the node's budget. A chunk that came before its proof waits a little.
+//! the node's budget. A chunk that came before its proof waits a little. What was written stays at hand for a while (`recent`).
 //!
 //! Invariant: nothing reaches the store that does not match a signed digest.
 //!
@@ -39,6 +39,41 @@ pub(super) struct Hashed {
     pub(super) digest: Digest,
     /// Its share of the memory budget.
     pub(super) permit: OwnedSemaphorePermit,
+    /// What became of it on disk, if its digest was known before and it was written at once.
+    pub(super) written: Option<Result<(), StoreError>>,
+}
+
+/// A request that brought a chunk.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    /// Who brought the last byte.
+    pub(super) source: SourceId,
+    pub(super) asked: ChunkId,
+    pub(super) chunk: ChunkId,
+    /// Everybody who brought a byte, and how many.
+    pub(super) from: Vec<(SourceId, u32)>,
+    pub(super) waiting: u32,
+    pub(super) proof: Option<SignedBatch>,
+    /// The bytes, unless they are hashed already.
+    pub(super) came: Option<Came>,
+}
+
+/// What became of a chunk that was to be written.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) source: SourceId,
+    pub(super) chunk: ChunkId,
+    pub(super) digest: Digest,
+    pub(super) data: bytes::Bytes,
+    pub(super) outcome: Result<(), StoreError>,
+}
+
+/// The bytes of a chunk that nobody has looked at.
+#[derive(Debug)]
+pub(super) struct Came {
+    data: Vec<u8>,
+    /// Their share of the memory budget.
+    permit: OwnedSemaphorePermit,
 }
 
 impl Node {
@@ -71,7 +106,7 @@ impl Node {
             assemblies: content.assemblies.clone(),
             events: self.events.clone(),
         };
-        let (events, pool, kind) = (self.events.clone(), self.pool.clone(), content.digest_kind());
+        let events = self.events.clone();
         self.events.spawn(async move {
             let mut whole = None;
             let outcome = tokio::select! {
@@ -84,17 +119,36 @@ impl Node {
                 }
                 return;
             };
-            let (chunk, data, from) = (whole.chunk, whole.data, whole.from);
+            let (chunk, from, came) = (whole.chunk, whole.from, Came { data: whole.data, permit: whole.permit });
             let (proof, waiting, error) = match outcome {
                 Ok(fetched) => (fetched.proof, fetched.waiting, None),
                 Err(error) => (None, 0, Some(error)),
             };
-            events.send(Event::Fetched { source, asked, chunk, from: from.clone(), waiting, proof });
+            let came = Some(came);
+            events.send(Event::Fetched(Fetched { source, asked, chunk, from, waiting, proof, came }));
             if let Some(error) = error.filter(FetchError::is_violation) {
                 events.send(Event::Refused { source, asked, error });
             }
-            let (digest, data) = pool.run(move || (kind.digest(&data), data)).await;
-            events.send(Event::Hashed(Hashed { source, from, chunk, data, digest, permit: whole.permit }));
+        });
+    }
+
+    /// Hashes a chunk that came, and writes it in the same go where its digest is known and is this one: another trip to the pool and back
+    /// costs as much as hashing a small chunk.
+    fn verify(&mut self, source: SourceId, chunk: ChunkId, from: Vec<(SourceId, u32)>, came: Came) {
+        let Some(content) = &self.content else { return };
+        let (kind, expected) = (content.digest_kind(), content.proofs.digest(chunk));
+        let replica = content.replica().filter(|_| !content.swarm.have().contains(chunk)).map(Arc::clone);
+        let (events, pool) = (self.events.clone(), self.pool.clone());
+        self.events.spawn(async move {
+            let Came { data, permit } = came;
+            let job = move || {
+                let digest = kind.digest(&data);
+                let replica = replica.filter(|_| expected == Some(digest));
+                let written = replica.map(|replica| replica.write_chunk(chunk, &data));
+                (digest, data, written)
+            };
+            let (digest, data, written) = pool.run(job).await;
+            events.send(Event::Hashed(Hashed { source, from, chunk, data, digest, permit, written }));
         });
     }
 
@@ -113,21 +167,14 @@ impl Node {
     }
 
     /// All bytes of a chunk came, perhaps with their proof.
-    pub(super) fn on_fetched(
-        &mut self,
-        source: SourceId,
-        asked: ChunkId,
-        chunk: ChunkId,
-        from: &[(SourceId, u32)],
-        waiting: u32,
-        proof: Option<SignedBatch>,
-    ) -> Result<(), NodeError> {
+    pub(super) fn on_fetched(&mut self, fetched: Fetched) -> Result<(), NodeError> {
+        let Fetched { source, asked, chunk, from, waiting, proof, came } = fetched;
         if let Some(content) = &mut self.content {
             content.fetching.remove(&(source, asked));
             let len = content.manifest.layout().len(chunk);
             let counter = if source == LOCAL { &mut content.snapshot.copied } else { &mut content.snapshot.received };
             *counter = Bytes(counter.0 + len);
-            for (from, brought) in from {
+            for (from, brought) in &from {
                 self.totals.came(*from, u64::from(*brought), *from == source);
             }
         }
@@ -135,6 +182,9 @@ impl Node {
             self.on_batches(source, &[batch])?;
         }
         self.tell_joined(source, Input::Fetched { source, asked, chunk, waiting });
+        if let Some(came) = came {
+            self.verify(source, chunk, from, came);
+        }
         Ok(())
     }
 
@@ -167,16 +217,11 @@ impl Node {
             match pool.run(read).await {
                 Ok((digest, data)) => {
                     let from = vec![(LOCAL, u32::try_from(data.len()).expect("a chunk has at most 128 MiB"))];
-                    let fetched = from.clone();
-                    events.send(Event::Fetched {
-                        source: LOCAL,
-                        asked: chunk,
-                        chunk,
-                        from: fetched,
-                        waiting: 0,
-                        proof: None,
-                    });
-                    events.send(Event::Hashed(Hashed { source: LOCAL, from, chunk, data, digest, permit }));
+                    let (source, asked, written) = (LOCAL, chunk, None);
+                    let fetched =
+                        Fetched { source, asked, chunk, from: from.clone(), waiting: 0, proof: None, came: None };
+                    events.send(Event::Fetched(fetched));
+                    events.send(Event::Hashed(Hashed { source, from, chunk, data, digest, permit, written }));
                 }
                 Err(error) => events.send(Event::LocalFailed(error)),
             }
@@ -202,6 +247,10 @@ impl Node {
             // The end game's second copy.
             self.tell_swarm(Input::Verified { source, chunk });
             return Ok(());
+        }
+        if let Some(outcome) = hashed.written {
+            let (digest, data) = (hashed.digest, hashed.data.into());
+            return self.on_written(Written { source, chunk, digest, data, outcome });
         }
         match content.proofs.check(chunk, &hashed.digest) {
             Check::Proven => self.write(hashed),
@@ -234,20 +283,16 @@ impl Node {
         let (replica, events, pool) = (Arc::clone(replica), self.events.clone(), self.pool.clone());
         self.events.spawn(async move {
             let Hashed { source, chunk, data, digest, permit, .. } = hashed;
-            let outcome = pool.run(move || replica.write_chunk(chunk, &data)).await;
+            let job = move || (replica.write_chunk(chunk, &data), data);
+            let (outcome, data) = pool.run(job).await;
             drop(permit);
-            events.send(Event::Written { source, chunk, digest, outcome });
+            events.send(Event::Written(Written { source, chunk, digest, data: data.into(), outcome }));
         });
     }
 
     /// A verified chunk is on disk: it counts.
-    pub(super) fn on_written(
-        &mut self,
-        source: SourceId,
-        chunk: ChunkId,
-        digest: Digest,
-        outcome: Result<(), StoreError>,
-    ) -> Result<(), NodeError> {
+    pub(super) fn on_written(&mut self, written: Written) -> Result<(), NodeError> {
+        let Written { source, chunk, digest, data, outcome } = written;
         outcome?;
         if self.content.as_ref().is_some_and(|content| content.proofs.check(chunk, &digest) != Check::Proven) {
             // Who vouched for it lost its say while it was being written.
@@ -260,6 +305,7 @@ impl Node {
         {
             content.found.forget(chunk);
             content.assemblies.forget(chunk);
+            content.recent.put(chunk, data);
             let len = content.manifest.layout().len(chunk);
             let snapshot = &mut content.snapshot;
             snapshot.chunks_done += 1;

@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 
 use tokio::sync::mpsc;
 
-use super::download::Hashed;
+use super::download::{Fetched, Hashed, Written};
 use super::obtain::Ready;
 use super::recheck::Found;
 use super::renewal::Look;
 use super::upload::UploadError;
 use crate::chunk::ChunkId;
 use crate::discovery::ResolveError;
-use crate::manifest::{Digest, Manifest, SignedBatch};
+use crate::manifest::{Digest, Manifest};
 use crate::net::{Echo, FetchError, Greeted, LinkError, ObtainError};
 use crate::store::StoreError;
 use crate::swarm::{RequestId, SourceId};
@@ -36,15 +36,8 @@ pub(super) enum Event {
     Ready(Box<Result<Ready, StoreError>>),
     /// A neighbour began to answer.
     Arriving { source: SourceId, asked: ChunkId, chunk: ChunkId },
-    /// All bytes of a chunk came, so many of them from each of these; the last one from `source`.
-    Fetched {
-        source: SourceId,
-        asked: ChunkId,
-        chunk: ChunkId,
-        from: Vec<(SourceId, u32)>,
-        waiting: u32,
-        proof: Option<SignedBatch>,
-    },
+    /// All bytes of a chunk came.
+    Fetched(Fetched),
     /// A request ended without a chunk.
     Refused { source: SourceId, asked: ChunkId, error: FetchError },
     /// A chunk was hashed.
@@ -52,7 +45,7 @@ pub(super) enum Event {
     /// A chunk could not be read from the local source.
     LocalFailed(StoreError),
     /// A verified chunk was written, or could not be.
-    Written { source: SourceId, chunk: ChunkId, digest: Digest, outcome: Result<(), StoreError> },
+    Written(Written),
     /// An upload's last byte was handed to the transport; its digest when it was hashed on the way.
     UploadWritten { request: RequestId, chunk: ChunkId, digest: Option<Digest> },
     /// An upload of so many bytes is acknowledged, or ended otherwise.

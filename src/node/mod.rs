@@ -33,6 +33,7 @@ mod prove;
 mod publish;
 mod pulse;
 mod reach;
+mod recent;
 mod recheck;
 mod renewal;
 mod report;
@@ -97,7 +98,7 @@ const PEERS_EVERY: Duration = Duration::from_secs(1);
 /// Link events that may wait for the loop; beyond that, reading from neighbours pauses.
 const LINK_EVENTS: usize = 1024;
 
-/// Runs a node until its job is done, it fails, or `shutdown` resolves. Must be called within a multi-threaded tokio runtime.
+/// Runs a node until its job is done, it fails, or `shutdown` resolves. Must be called within a tokio runtime.
 ///
 /// The reports end with [`Report::Complete`] when there is something to complete; the summary says how it ended.
 ///
@@ -324,13 +325,11 @@ impl Node {
             Event::Arriving { source, asked, chunk } => {
                 self.tell_joined(source, Input::Arriving { source, asked, chunk });
             }
-            Event::Fetched { source, asked, chunk, from, waiting, proof } => {
-                self.on_fetched(source, asked, chunk, &from, waiting, proof)?;
-            }
+            Event::Fetched(fetched) => self.on_fetched(fetched)?,
             Event::Refused { source, asked, error } => self.on_refused(source, asked, &error),
             Event::Hashed(hashed) => self.on_hashed(hashed)?,
             Event::LocalFailed(error) => return Err(error.into()),
-            Event::Written { source, chunk, digest, outcome } => self.on_written(source, chunk, digest, outcome)?,
+            Event::Written(written) => self.on_written(written)?,
             Event::UploadWritten { request, chunk, digest } => self.on_upload_written(request, chunk, digest)?,
             Event::UploadEnded { source, request, chunk, outcome } => {
                 self.on_upload_ended(source, request, chunk, outcome)?;

@@ -129,6 +129,7 @@ impl Node {
         // A publisher's own source is the measure of what it serves, whatever others said of it before.
         let Some(content) = &mut self.content else { return };
         let Some(replica) = content.replica().map(Arc::clone) else { return };
+        content.recent.forget(chunk);
         content.recheck.giving_up += 1;
         let (events, pool) = (self.events.clone(), self.pool.clone());
         self.events.spawn(async move {

@@ -86,6 +86,7 @@ impl Node {
             waiting,
             key: content.signs_uploads(),
             told: link.told.as_ref().is_some_and(|told| told.contains(chunk)),
+            recent: content.recent.find(chunk),
             zeros: content.proofs.digest(chunk) == Some(content.zeros.digest(chunk)),
         };
         content.sending.insert(request, source);

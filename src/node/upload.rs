@@ -53,6 +53,8 @@ pub(super) struct Upload {
     pub(super) key: Option<Arc<DatasetKey>>,
     /// Whether the neighbour has the chunk's proof already.
     pub(super) told: bool,
+    /// The chunk's bytes, where they are in memory still.
+    pub(super) recent: Option<Bytes>,
     /// Whether the chunk is all zeros, as its signed digest says.
     pub(super) zeros: bool,
 }
@@ -145,10 +147,14 @@ impl Upload {
         self.ranges.iter().map(|part| chunk.start + u64::from(part.start)..chunk.start + u64::from(part.end)).collect()
     }
 
-    /// Reads and hashes one segment on the pool.
+    /// Reads and hashes one segment on the pool, unless it is at hand.
     async fn read(&self, offset: u64, len: u64, hasher: Option<Hasher>) -> Result<(Bytes, Option<Hasher>), StoreError> {
-        let tree = self.tree.clone();
         let len = usize::try_from(len).expect("a segment fits memory");
+        if let (Some(chunk), None) = (&self.recent, &hasher) {
+            let start = usize::try_from(offset - self.layout.range(self.chunk).start).expect("a chunk fits memory");
+            return Ok((chunk.slice(start..start + len), None));
+        }
+        let tree = self.tree.clone();
         let job = move || {
             let mut data = vec![0; len];
             tree.read_at(offset, &mut data)?;

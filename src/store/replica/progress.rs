@@ -37,6 +37,8 @@ struct Inner {
     missing: Vec<u32>,
     /// Chunks that a thread is writing.
     claimed: BTreeSet<ChunkId>,
+    /// Threads that wait for one of them.
+    waiting: usize,
     /// Complete files that are not final yet.
     due: Vec<u32>,
     due_bytes: u64,
@@ -57,6 +59,7 @@ impl Progress {
             missing: Vec::with_capacity(entries.as_slice().len()),
             have,
             claimed: BTreeSet::new(),
+            waiting: 0,
             due: Vec::new(),
             due_bytes: 0,
             due_since: None,
@@ -91,7 +94,9 @@ impl Progress {
     pub(super) fn claim(&self, chunk: ChunkId) -> Option<Claim<'_>> {
         let mut inner = self.lock();
         while inner.claimed.contains(&chunk) {
+            inner.waiting += 1;
             inner = self.released.wait(inner).expect("no thread panics while it holds the progress");
+            inner.waiting -= 1;
         }
         if inner.have.contains(chunk) {
             return None;
@@ -196,8 +201,12 @@ impl Claim<'_> {
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.progress.lock().claimed.remove(&self.chunk);
-        self.progress.released.notify_all();
+        let mut inner = self.progress.lock();
+        inner.claimed.remove(&self.chunk);
+        // Hardly ever does anybody wait, and the system is asked to wake whoever does at the price of a call.
+        if inner.waiting > 0 {
+            self.progress.released.notify_all();
+        }
     }
 }
 
