@@ -151,6 +151,10 @@ pub struct TransferArgs {
     /// Memory for chunks, caches and connections, at least 64MiB [default: 256MiB].
     #[arg(long, value_name = "SIZE", help_heading = HOW)]
     pub memory: Option<String>,
+    /// What decides how much is on the way to a peer: rate follows what arrives and shrugs off loss, cubic shares a line as TCP does,
+    /// auto chooses [default: $STREW_CONGESTION, else auto, which is rate].
+    #[arg(long, value_name = "KIND", help_heading = HOW)]
+    pub congestion: Option<CongestionWord>,
 
     /// Leave when the content is complete and others hold what this machine holds, after 10s at the latest. Without it, a
     /// complete node stays and serves. A node that only publishes stays in any case.
@@ -209,6 +213,18 @@ pub enum DigestWord {
     Blake3,
     /// Against accidents alone.
     Xxh3,
+}
+
+/// What decides how much is on the way, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub enum CongestionWord {
+    /// What strew holds to be best.
+    Auto,
+    /// As TCP does.
+    Cubic,
+    /// What arrives.
+    Rate,
 }
 
 /// The form of what is printed, as typed.

@@ -13,13 +13,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::args::{DigestWord, OutputWord, SymlinkWord, TransferArgs};
+use clap::ValueEnum;
+
+use super::args::{CongestionWord, DigestWord, OutputWord, SymlinkWord, TransferArgs};
 use super::environment::Environment;
 use super::expect;
 use super::usage::UsageError;
 use crate::chunk::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN};
 use crate::discovery::{DEFAULT_PORT, PeerName};
 use crate::manifest::DigestKind;
+use crate::net::CongestionControl;
 use crate::node::{NodeConfig, Task};
 use crate::store::SymlinkPolicy;
 use crate::units::{Bytes, parse_bytes, parse_duration};
@@ -85,6 +88,7 @@ impl Config {
             transfer_idle_timeout: time("--transfer-idle-timeout", args.transfer_idle_timeout.as_deref(), usual_idle)?,
             seed_idle_timeout: time("--seed-idle-timeout", args.seed_idle_timeout.as_deref(), Duration::ZERO)?,
             trace: args.trace.clone(),
+            congestion: args.congestion.map_or(usual.congestion, congestion),
             task: usual.task,
         };
         Ok(Self {
@@ -108,6 +112,18 @@ impl Config {
         let named = environment.zone.as_deref().filter(|label| !label.is_empty());
         if self.node.zone.is_none() {
             self.node.zone = named.map(|label| parse_zone("STREW_ZONE", label)).transpose()?;
+        }
+        Ok(self)
+    }
+
+    /// The same with the congestion control that the environment names, unless a flag named one. A variable without a value names none.
+    ///
+    /// # Errors
+    /// [`UsageError::Congestion`] for a word that names none.
+    pub fn controlled_by(mut self, args: &TransferArgs, environment: &Environment) -> Result<Self, UsageError> {
+        let named = environment.congestion.as_deref().filter(|word| !word.is_empty());
+        if let (None, Some(word)) = (args.congestion, named) {
+            self.node.congestion = parse_congestion(word)?;
         }
         Ok(self)
     }
@@ -230,6 +246,20 @@ fn parse_zone(from: &'static str, value: &str) -> Result<String, UsageError> {
     let fits = (1..=ZONE_LEN_MAX).contains(&value.len());
     let plain = value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     if fits && plain { Ok(value.to_owned()) } else { Err(UsageError::Zone { from, value: value.to_owned() }) }
+}
+
+const fn congestion(word: CongestionWord) -> CongestionControl {
+    match word {
+        CongestionWord::Auto => CongestionControl::Auto,
+        CongestionWord::Cubic => CongestionControl::Cubic,
+        CongestionWord::Rate => CongestionControl::Rate,
+    }
+}
+
+fn parse_congestion(value: &str) -> Result<CongestionControl, UsageError> {
+    let word =
+        CongestionWord::from_str(value, false).map_err(|_| UsageError::Congestion { value: value.to_owned() })?;
+    Ok(congestion(word))
 }
 
 /// The smallest `--memory`: four of the largest automatic chunks, 16 MiB each.

@@ -90,7 +90,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// A transfer, from what was typed.
 fn transfer(args: &TransferArgs, environment: &Environment, screen: &Screen) -> ExitCode {
     let config = Config::from_args(args).and_then(|config| {
-        let config = config.in_zone_of(environment)?;
+        let config = config.in_zone_of(environment)?.controlled_by(args, environment)?;
         logging::init(config.verbose, environment.log.as_deref(), screen)?;
         Ok(config)
     });

@@ -8,6 +8,7 @@
 //! Not here: whom to connect to, what to ask for, what to believe (`node`).
 
 mod assembly;
+mod congestion;
 mod cover;
 pub mod endpoint;
 mod fetch;
@@ -25,6 +26,7 @@ pub(crate) mod testing;
 pub mod transport;
 
 pub use assembly::{Assembly, Whole};
+pub use congestion::CongestionControl;
 pub use endpoint::{BindError, bind, dial, remote_address, renew};
 pub use fetch::{BUDGET_UNIT, Budget, Fetch, FetchError, Fetched};
 pub(crate) use link::error_chain;

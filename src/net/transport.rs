@@ -14,12 +14,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::congestion::CubicConfig;
 use quinn::{
     AckFrequencyConfig, ClientConfig, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, NoneTokenStore, ServerConfig,
     TransportConfig, VarInt,
 };
 
+use super::congestion::CongestionControl;
 use super::interfaces::{ETHERNET, JUMBO, largest_payload};
 use crate::identity::Credentials;
 
@@ -71,6 +71,10 @@ pub struct TransportSettings {
     /// Default 256 KiB: a small chunk leaves at once on a LAN, where quinn's 12,000 bytes would take five round trips.
     /// On a path that cannot take it, the lost rest is sent again and the window falls, as after any loss.
     pub initial_window: u64,
+    /// What decides how much is on the way afterwards.
+    ///
+    /// Default: chosen automatically. Costs nothing to change for one node of a fleet; each end decides for what it sends.
+    pub congestion: CongestionControl,
     /// The round trip assumed before the first measurement.
     ///
     /// Default 100 ms: a lost first packet is sent again after 300 ms instead of quinn's second; on longer paths it
@@ -96,6 +100,7 @@ impl Default for TransportSettings {
             idle_timeout: Duration::from_secs(10),
             ack_threshold: 10,
             initial_window: 256 << 10,
+            congestion: CongestionControl::Auto,
             initial_rtt: Duration::from_millis(100),
             mtu_upper: ETHERNET,
         }
@@ -118,8 +123,6 @@ impl TransportSettings {
         acknowledgements.ack_eliciting_threshold(self.ack_threshold.into());
         let mut discovery = MtuDiscoveryConfig::default();
         discovery.upper_bound(self.mtu_upper);
-        let mut cubic = CubicConfig::default();
-        cubic.initial_window(self.initial_window);
         let mut transport = TransportConfig::default();
         transport
             .max_concurrent_bidi_streams(self.request_streams.into())
@@ -135,7 +138,7 @@ impl TransportSettings {
             .initial_rtt(self.initial_rtt)
             .ack_frequency_config(Some(acknowledgements))
             .mtu_discovery_config(Some(discovery))
-            .congestion_controller_factory(Arc::new(cubic))
+            .congestion_controller_factory(self.congestion.factory(self.initial_window))
             // Nothing of ours travels in datagrams, so a peer's would only fill memory.
             .datagram_receive_buffer_size(None);
         transport

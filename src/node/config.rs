@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::expect::Expect;
 use crate::discovery::{DEFAULT_PORT, PeerName};
 use crate::manifest::DigestKind;
+use crate::net::{CongestionControl, TransportSettings};
 use crate::store::SymlinkPolicy;
 use crate::units::Bytes;
 
@@ -83,6 +84,8 @@ pub struct NodeConfig {
     pub symlinks: SymlinkPolicy,
     /// Label of a place with cheap links inside. Default `None`: every peer counts as near.
     pub zone: Option<String>,
+    /// What decides how much is on the way to a neighbour. Default: chosen automatically ([`CongestionControl::Auto`]).
+    pub congestion: CongestionControl,
     /// Memory for data in flight and windows, in bytes. Default 256 MiB; independent of the content's size. Less slows long
     /// paths and large chunks.
     pub memory: Bytes,
@@ -109,8 +112,14 @@ impl NodeConfig {
             seed_idle_timeout: None,
             symlinks: SymlinkPolicy::default(),
             zone: None,
+            congestion: CongestionControl::default(),
             memory: Bytes(256 << 20),
             trace: None,
         }
+    }
+
+    /// How its connections are set up.
+    pub(super) fn transport(&self) -> TransportSettings {
+        TransportSettings { congestion: self.congestion, ..TransportSettings::bound_to(self.listen.ip()) }
     }
 }

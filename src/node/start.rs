@@ -32,7 +32,7 @@ use super::{Clock, Inbox, LINK_EVENTS, Node, NodeConfig, Task};
 use crate::discovery::Resolver;
 use crate::identity::Credentials;
 use crate::manifest::{ContentId, Endorsement, Manifest};
-use crate::net::{Budget, TransportSettings, bind};
+use crate::net::{Budget, bind};
 use crate::store::{Opened, Pool, Replica, overlap};
 use crate::swarm::Config;
 use crate::units::{Rng, Time};
@@ -52,7 +52,7 @@ impl Node {
         credentials: Credentials,
         reports: Reports,
     ) -> Result<(Self, Inbox), NodeError> {
-        let endpoint = bind(config.listen, &credentials, &TransportSettings::bound_to(config.listen.ip()))?;
+        let endpoint = bind(config.listen, &credentials, &config.transport())?;
         let listen = endpoint.local_addr().unwrap_or(config.listen);
         reports.send(Report::Started { listen, swarm: credentials.swarm_id(), identity: credentials.identity() });
         let ((events, from_tasks), (link_events, from_links)) = (Events::channel(), mpsc::channel(LINK_EVENTS));

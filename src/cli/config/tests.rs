@@ -47,7 +47,7 @@ fn every_flag_reaches_the_configuration() {
         "{pin} -dst local:/b -peer-list a,10.0.0.1 --peer-list [::1]:7,a -listen-addr 127.0.0.1:0 -exit-complete \
          -chunk-size 1048576 -verify-on-complete=TRUE -transfer-idle-timeout 1m30s -peer-wait-timeout=5s \
          -seed-idle-timeout 1h -statistics -verbose --output json --key-file - --symlinks skip --zone eu-1 --memory 1GiB \
-         -trace run.trace",
+         -trace run.trace -congestion=cubic",
     ));
     let peers: Vec<String> = config.node.peers.iter().map(ToString::to_string).collect();
     let expected = Config {
@@ -62,6 +62,7 @@ fn every_flag_reaches_the_configuration() {
             zone: Some("eu-1".into()),
             memory: Bytes(1 << 30),
             trace: Some("run.trace".into()),
+            congestion: CongestionControl::Cubic,
             verify_on_complete: true,
             exit_complete: true,
             peer_wait_timeout: Duration::from_secs(5),
@@ -179,4 +180,21 @@ fn a_zone_comes_from_the_flag_else_from_the_environment() {
     assert_eq!(zone("--dst /a", None), Ok(None));
     let refused = zone("--dst /a", Some("a b")).unwrap_err().to_string();
     assert!(refused.contains("STREW_ZONE"), "{refused}");
+}
+
+#[test]
+fn the_congestion_control_comes_from_the_flag_else_from_the_environment() {
+    use crate::net::CongestionControl::{self, Auto, Cubic, Rate};
+    let control = |line: &str, named: Option<&str>| -> Result<CongestionControl, UsageError> {
+        let environment = Environment { congestion: named.map(Into::into), ..Environment::default() };
+        let args = Args::read(line.split(' ').map(Into::into)).unwrap().transfer;
+        Config::from_args(&args)?.controlled_by(&args, &environment).map(|config| config.node.congestion)
+    };
+    assert_eq!(control("--dst /a", None), Ok(Auto));
+    assert_eq!(control("--dst /a --congestion cubic", None), Ok(Cubic));
+    assert_eq!(control("--dst /a", Some("rate")), Ok(Rate));
+    assert_eq!(control("--dst /a", Some("")), Ok(Auto), "a template without a value names none");
+    assert_eq!(control("--dst /a --congestion auto", Some("cubic")), Ok(Auto), "what is typed counts");
+    let refused = control("--dst /a", Some("bbr")).unwrap_err().to_string();
+    assert!(refused.contains("STREW_CONGESTION") && refused.contains("cubic"), "{refused}");
 }
