@@ -79,7 +79,7 @@ enum Command {
 
 #[derive(Args)]
 struct Shaped {
-    /// homogeneous, thin-links, seeder-quarter, slow, slow-uplinks, arrivals, dying, dying-third, freezing, two-publishers, four-publishers, publisher-dies, two-regions, two-regions-wide or lone-publisher.
+    /// homogeneous, thin-links, seeder-quarter, slow, slow-uplinks, arrivals, dying, dying-third, freezing, two-publishers, four-publishers, publisher-dies, two-regions, two-regions-wide, lone-publisher, slow-in-zone, slow-copy-in-zone or alone-in-zone.
     #[arg(long, default_value = "homogeneous")]
     shape: String,
     /// Number of peers beside the publishers.

@@ -127,7 +127,7 @@ impl World<'_> {
         let hosts = || 0..self.hosts.len();
         let published: u64 = hosts().filter(|h| self.scenario.hosts[*h].publisher).map(|h| self.hosts[h].sent).sum();
         let sent: u64 = hosts().map(|h| self.hosts[h].sent).sum();
-        let gained: u64 = hosts().filter(|h| !self.scenario.hosts[*h].publisher).map(|h| self.held_bytes(h)).sum();
+        let gained: u64 = hosts().filter(|h| !self.scenario.hosts[*h].begins_whole()).map(|h| self.held_bytes(h)).sum();
         let fed = zones_to_feed(self.scenario);
         let crossed = |into_fed: bool| -> u64 {
             self.crossed.iter().filter(|((_, into), _)| fed.contains(into) == into_fed).map(|(_, bytes)| bytes).sum()
@@ -178,7 +178,7 @@ fn zones_to_feed(scenario: &Scenario) -> BTreeSet<u32> {
 /// The machines whose completion counts: those that stay, and whose downlink is at least half of the fastest. The slow ones end when
 /// their own links let them, and would hide how the others fared.
 pub(super) fn counts(scenario: &Scenario) -> Vec<usize> {
-    let stays = |h: &&Host| !h.publisher && !h.goes_for_good() && h.lie.is_none();
+    let stays = |h: &&Host| !h.begins_whole() && !h.goes_for_good() && h.lie.is_none();
     let peers = || scenario.hosts.iter().enumerate().filter(move |(_, h)| stays(h));
     let fastest = peers().map(|(_, h)| h.down).max().unwrap_or(Rate(0));
     peers().filter(|(_, h)| h.down >= fastest.over(2)).map(|(index, _)| index).collect()
@@ -196,7 +196,7 @@ fn earliest(host: &Host, total: u64) -> Duration {
 /// everything takes across all links to a zone without a publisher.
 pub(super) fn fluid_bound(scenario: &Scenario, counted: &[usize]) -> Duration {
     let total = scenario.total.0;
-    let seeded: u64 = scenario.hosts.iter().filter(|h| h.publisher).map(|h| h.up.0).sum();
+    let seeded: u64 = scenario.hosts.iter().filter(|h| h.begins_whole()).map(|h| h.up.0).sum();
     let peers = || counted.iter().map(|index| &scenario.hosts[*index]);
     let uplinks = seeded + peers().map(|h| h.up.0).sum::<u64>();
     let own = peers().map(|h| earliest(h, total)).max().unwrap_or_default();

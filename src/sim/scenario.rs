@@ -50,8 +50,10 @@ pub struct Host {
     pub up: Rate,
     /// What it can take.
     pub down: Rate,
-    /// It publishes, and holds everything from the start; otherwise it holds nothing.
+    /// It publishes, and holds everything from the start; otherwise it holds nothing, unless it is `finished`.
     pub publisher: bool,
+    /// It holds everything when it joins, and does not publish.
+    pub finished: bool,
     /// When it joins.
     pub joins: Duration,
     /// When it does nothing: one after the other, none before it joins.
@@ -72,6 +74,7 @@ impl Host {
             up: rate,
             down: rate,
             publisher: false,
+            finished: false,
             joins: Duration::ZERO,
             outages: Vec::new(),
             lie: None,
@@ -86,6 +89,20 @@ impl Host {
         let mut host = Self::new(rate);
         host.publisher = true;
         host
+    }
+
+    /// A finished copy with these rates.
+    #[must_use]
+    pub const fn copy(rate: Rate) -> Self {
+        let mut host = Self::new(rate);
+        host.finished = true;
+        host
+    }
+
+    /// Whether it holds everything when it joins.
+    #[must_use]
+    pub const fn begins_whole(&self) -> bool {
+        self.publisher || self.finished
     }
 
     /// Whether its last outage has no end.

@@ -48,11 +48,17 @@ pub enum Shape {
     TwoRegionsWide,
     /// The publisher is alone in its zone, behind the link of half a machine's rate.
     LonePublisher,
+    /// The publisher is alone in its zone, behind a link that is no bound, and one of the peers has a tenth of the uplink.
+    SlowInZone,
+    /// The same, and that one is a finished copy with a hundredth of the uplink, beside which the others begin.
+    SlowCopyInZone,
+    /// Every peer is alone in a zone, but for one that is a finished copy with a tenth of the uplink beside the publisher.
+    AloneInZone,
 }
 
 impl Shape {
     /// All of them, with the names that the command line uses.
-    pub const ALL: [(&str, Self); 15] = [
+    pub const ALL: [(&str, Self); 18] = [
         ("homogeneous", Self::Homogeneous),
         ("thin-links", Self::ThinLinks),
         ("seeder-quarter", Self::SeederQuarter),
@@ -68,6 +74,9 @@ impl Shape {
         ("two-regions", Self::TwoRegions),
         ("two-regions-wide", Self::TwoRegionsWide),
         ("lone-publisher", Self::LonePublisher),
+        ("slow-in-zone", Self::SlowInZone),
+        ("slow-copy-in-zone", Self::SlowCopyInZone),
+        ("alone-in-zone", Self::AloneInZone),
     ];
 
     /// The name that the command line uses.
@@ -123,16 +132,25 @@ impl Scenario {
                 publishers[0].zone = 1;
                 others.iter_mut().zip([2, 1].into_iter().cycle()).for_each(|(host, zone)| host.zone = zone);
             }
-            Shape::LonePublisher => {
+            Shape::LonePublisher | Shape::SlowInZone | Shape::SlowCopyInZone | Shape::AloneInZone => {
                 publishers[0].zone = 1;
                 others.iter_mut().for_each(|host| host.zone = 2);
+                if let Some(first) = others.first_mut().filter(|_| shape != Shape::LonePublisher) {
+                    first.finished = shape != Shape::SlowInZone;
+                    first.up = rate.over(if shape == Shape::SlowCopyInZone { 100 } else { 10 });
+                }
+                if shape == Shape::AloneInZone {
+                    others.iter_mut().zip(1..).for_each(|(host, zone)| host.zone = zone);
+                }
             }
         }
         publishers.append(&mut others);
         let mut scenario = Self::new(total, chunk, publishers);
         let across = match shape {
             Shape::TwoRegions | Shape::LonePublisher => Some(rate.over(2)),
-            Shape::TwoRegionsWide => Some(Rate(2 * rate.0)),
+            Shape::TwoRegionsWide | Shape::SlowInZone | Shape::SlowCopyInZone | Shape::AloneInZone => {
+                Some(Rate(2 * rate.0))
+            }
             _ => None,
         };
         scenario.crossing = across.map(|rate| Crossing { rate, round_trip: FAR });

@@ -16,7 +16,7 @@ use crate::sim::link::Links;
 use crate::sim::queue::{Event, Key, Queue};
 use crate::sim::record::Recording;
 use crate::sim::report::{Past, Report, ratio};
-use crate::sim::scenario::{Crossing, Scenario};
+use crate::sim::scenario::{Crossing, Host, Scenario};
 use crate::sim::transfer::Transfers;
 use crate::swarm::trace::Beginning;
 use crate::swarm::{Config, Input, Swarm};
@@ -202,8 +202,8 @@ impl<'a> World<'a> {
 
     /// Gives `host` a machine, with what it had before.
     pub(super) fn start(&mut self, host: usize) {
-        let publisher = self.scenario.hosts[host].publisher;
-        let fresh = if publisher { Bitfield::all(self.layout) } else { Bitfield::none(self.layout) };
+        let Host { publisher, finished, .. } = self.scenario.hosts[host];
+        let fresh = if publisher || finished { Bitfield::all(self.layout) } else { Bitfield::none(self.layout) };
         let have = self.hosts[host].kept.take().unwrap_or(fresh);
         let zone = self.scenario.label(host);
         let config = Config { publisher, order: host as u64, zone, ..self.scenario.config.clone() };

@@ -61,7 +61,13 @@ impl World<'_> {
             ranked.push((outside[other].saturating_sub(room - 1), self.rng.u64(..), other));
         }
         ranked.sort_unstable();
-        let wanted = if self.scenario.hosts[host].publisher { PUBLISHER_OUTSIDE } else { OUTSIDE };
+        let is_alone = !all.iter().any(|other| *other != host && !self.scenario.are_apart(host, *other));
+        let wanted = match self.scenario.hosts[host].publisher {
+            true => PUBLISHER_OUTSIDE,
+            // As when others are looked for later: where nobody is near, those outside make up the number.
+            false if is_alone => self.scenario.degree,
+            false => OUTSIDE,
+        };
         let missing = wanted.saturating_sub(outside[host]);
         for (_, _, other) in ranked.into_iter().take(missing) {
             if edges.insert((host.min(other), host.max(other))) {

@@ -185,7 +185,7 @@ impl Board {
             source.known.iter().for_each(|c| self.copies[c.as_usize()] -= 1);
             chunks.iter().for_each(|c| self.copies[c.as_usize()] += 1);
         }
-        if let Some(border) = self.border.as_mut().filter(|_| source.silent.is_none()) {
+        if let Some(border) = self.border.as_mut().filter(|_| source.is_relied_on()) {
             // What stays is counted up before it is counted down, as it comes into the zone but once.
             chunks.iter().for_each(|c| border.count(source.far, c, true));
             source.known.iter().for_each(|c| border.count(source.far, c, false));
@@ -204,7 +204,7 @@ impl Board {
         source.gain -= u32::from(self.have.contains(chunk));
         source.want += u32::from(!self.taken.contains(chunk));
         self.copies[chunk.as_usize()] += u16::from(source.spreads());
-        if let Some(border) = self.border.as_mut().filter(|_| source.silent.is_none()) {
+        if let Some(border) = self.border.as_mut().filter(|_| source.is_relied_on()) {
             border.count(source.far, chunk, true);
         }
         true
@@ -212,13 +212,22 @@ impl Board {
 
     /// Records that a source is silent and when to try it again, or that it is not.
     pub(super) fn set_silent(&mut self, id: SourceId, silent: Option<Time>) {
+        self.change_reliance(id, |source| source.silent = silent);
+    }
+
+    /// Records whether a source is thin.
+    pub(super) fn set_thin(&mut self, id: SourceId, thin: bool) {
+        self.change_reliance(id, |source| source.thin = thin);
+    }
+
+    fn change_reliance(&mut self, id: SourceId, change: impl FnOnce(&mut Source)) {
         let Some(source) = self.sources.get_mut(&id) else { return };
-        let before = source.spreads();
-        if let Some(border) = self.border.as_mut().filter(|_| source.silent.is_none() != silent.is_none()) {
-            source.known.iter().for_each(|c| border.count(source.far, c, silent.is_none()));
+        let (spread, relied_on) = (source.spreads(), source.is_relied_on());
+        change(source);
+        if let Some(border) = self.border.as_mut().filter(|_| source.is_relied_on() != relied_on) {
+            source.known.iter().for_each(|c| border.count(source.far, c, !relied_on));
         }
-        source.silent = silent;
-        match (before, source.spreads()) {
+        match (spread, source.spreads()) {
             (true, false) => source.known.iter().for_each(|c| self.copies[c.as_usize()] -= 1),
             (false, true) => source.known.iter().for_each(|c| self.copies[c.as_usize()] += 1),
             _ => {}
@@ -362,7 +371,7 @@ impl Board {
             assert!(asked.windows(2).all(|two| two[0] != two[1]), "one request per source and asked chunk");
         }
         let holders = |chunk| {
-            let count = |far| self.sources.values().filter(move |s| s.far == far && s.silent.is_none());
+            let count = |far| self.sources.values().filter(move |s| s.far == far && s.is_relied_on());
             let [inside, outside] = [false, true].map(|far| count(far).filter(|s| s.known.contains(chunk)).count());
             (inside + usize::from(self.have.contains(chunk)), outside)
         };

@@ -74,6 +74,16 @@ impl Border {
         &self.open
     }
 
+    /// Those inside who hold `chunk` and can be relied upon.
+    pub(super) fn holders(&self, chunk: ChunkId) -> u16 {
+        self.inside[chunk.as_usize()]
+    }
+
+    /// Whether anybody outside holds `chunk`.
+    pub(super) fn is_outside(&self, chunk: ChunkId) -> bool {
+        self.outside[chunk.as_usize()] > 0
+    }
+
     /// Records that one more holds `chunk`, or one less.
     pub(super) fn count(&mut self, far: bool, chunk: ChunkId, more: bool) {
         let at = chunk.as_usize();

@@ -46,8 +46,8 @@ pub(super) enum Worth {
 pub(super) struct Members {
     ours: Member,
     others: BTreeMap<u64, Member>,
-    /// Neighbours that are silent. They stay members for everybody else.
-    silent: BTreeSet<u64>,
+    /// Neighbours that are not relied upon. They stay members for everybody else.
+    apart: BTreeSet<u64>,
     /// All that count, and ourselves, by a hash of their ids: the first are gateways.
     order: BTreeSet<(u64, u64)>,
     parts: usize,
@@ -64,7 +64,7 @@ impl Members {
         let mut members = Self {
             ours: Member { id, stamp: 0, reaches: false },
             others: BTreeMap::new(),
-            silent: BTreeSet::new(),
+            apart: BTreeSet::new(),
             order: BTreeSet::from([(weight(id, 0), id)]),
             parts,
             ahead: Vec::new(),
@@ -139,30 +139,30 @@ impl Members {
 
     /// Takes in that a neighbour is gone; the statement to make for it, if it was a member.
     pub(super) fn leave(&mut self, id: u64) -> Option<Member> {
-        self.set_silent(id, false);
+        self.set_apart(id, false);
         let gone = self.others.get(&id).filter(|member| member.reaches)?;
         let gone = Member { reaches: false, ..*gone };
         self.change(id, |members| _ = members.others.insert(id, gone));
         Some(gone)
     }
 
-    /// Takes in whether a neighbour is silent, which we alone know of it.
-    pub(super) fn set_silent(&mut self, id: u64, silent: bool) {
+    /// Takes in whether a neighbour is not relied upon, which we alone know of it; whether that changes the order.
+    pub(super) fn set_apart(&mut self, id: u64, apart: bool) -> bool {
         self.change(id, |members| {
-            _ = if silent { members.silent.insert(id) } else { members.silent.remove(&id) };
-        });
+            _ = if apart { members.apart.insert(id) } else { members.apart.remove(&id) };
+        })
     }
 
-    /// Does something that may make a member count or count no more, and puts the order right.
-    fn change(&mut self, id: u64, what: impl FnOnce(&mut Self)) {
+    /// Does something that may make a member count or count no more, and puts the order right; whether it changed.
+    fn change(&mut self, id: u64, what: impl FnOnce(&mut Self)) -> bool {
         let before = self.counts(id);
         what(self);
         let after = self.counts(id);
-        if before == after {
-            return;
+        if before != after {
+            let place = (weight(id, 0), id);
+            _ = if after { self.order.insert(place) } else { self.order.remove(&place) };
         }
-        let place = (weight(id, 0), id);
-        _ = if after { self.order.insert(place) } else { self.order.remove(&place) };
+        before != after
     }
 
     /// Finds our place anew, after members have changed.
@@ -183,12 +183,12 @@ impl Members {
     }
 
     fn counts(&self, id: u64) -> bool {
-        self.others.get(&id).is_some_and(|member| member.reaches) && !self.silent.contains(&id)
+        self.others.get(&id).is_some_and(|member| member.reaches) && !self.apart.contains(&id)
     }
 
     /// Bytes that they have allocated.
     pub(super) fn footprint(&self) -> usize {
-        tree(&self.others) + set(&self.silent) + set(&self.order) + list(&self.ahead)
+        tree(&self.others) + set(&self.apart) + set(&self.order) + list(&self.ahead)
     }
 
     pub(super) fn check_invariants(&self) {

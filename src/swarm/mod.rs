@@ -7,7 +7,7 @@
 //! Invariant: what `event` promises about every request; [`Swarm::check_invariants`] states the rest.
 //!
 //! Not here: any rule. This file wires the parts: what is known (`board`, `source`), what we ask (`requester`, `picker`, `window`,
-//! `hedge`, `silence`, `endgame`), what crosses between zones (`zone`, `border`, `members`), what we give (`uploader`, `firstpass`, `debt`),
+//! `hedge`, `silence`, `endgame`), what crosses between zones (`zone`, `border`, `members`, `thin`), what we give (`uploader`, `firstpass`, `debt`),
 //! what we tell (`announce`), whom we stop believing (`blame`), and who is not worth a place (`lag`). What happened, written down, is
 //! `trace`; what all of it occupies, `footprint`.
 
@@ -30,6 +30,7 @@ mod silence;
 mod source;
 #[cfg(test)]
 mod tests;
+mod thin;
 pub mod trace;
 mod uploader;
 mod view;
@@ -136,6 +137,7 @@ impl Swarm {
         self.conclude();
         self.mind_zone(now);
         self.fill(now);
+        self.mind_thin(now);
         self.serve(now);
     }
 

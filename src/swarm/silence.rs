@@ -26,7 +26,7 @@ impl Swarm {
         source.heard = now;
         if source.silent.is_some() {
             self.board.set_silent(id, None);
-            self.on_member_silent(id, false);
+            self.on_member_relied(id);
             if let Some(pass) = &mut self.first_pass {
                 pass.refresh_all(&self.board);
             }
@@ -78,7 +78,7 @@ impl Swarm {
         let asked: Vec<ChunkId> = source.fetching.iter().filter(|f| f.claims).map(|f| f.asked).collect();
         asked.into_iter().for_each(|asked| self.give_up(id, asked));
         self.board.set_silent(id, Some(now + self.config.silence));
-        self.on_member_silent(id, true);
+        self.on_member_relied(id);
         if let Some(pass) = &mut self.first_pass {
             pass.on_left(&self.board, id);
         }

@@ -71,6 +71,8 @@ pub(super) struct Source {
     pub(super) heard: Time,
     /// When it is to be tried again, if it is silent.
     pub(super) silent: Option<Time>,
+    /// It is in our zone, and what it holds comes so slowly that it does not count as inside.
+    pub(super) thin: bool,
     /// Chunks that it brought of late; see `lag`.
     pub(super) brought: u32,
     pub(super) bad: u32,
@@ -109,6 +111,7 @@ impl Source {
             refusals: 0,
             heard: now,
             silent: None,
+            thin: false,
             brought: 0,
             bad: 0,
             queued: 0,
@@ -122,6 +125,11 @@ impl Source {
     /// would take everything for distributed. A local path serves nobody else, nor does who is silent.
     pub(super) const fn spreads(&self) -> bool {
         !self.profile.publisher && !self.profile.local && self.silent.is_none()
+    }
+
+    /// Whether what it holds counts as being where it is.
+    pub(super) const fn is_relied_on(&self) -> bool {
+        self.silent.is_none() && !self.thin
     }
 
     pub(super) fn outstanding(&self) -> u32 {

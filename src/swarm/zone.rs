@@ -92,6 +92,9 @@ pub(super) struct Watch {
     /// Members of whom there is something new to be told.
     news: BTreeSet<u64>,
     news_due: Option<Time>,
+    /// When to see next who is thin, and how often that was seen.
+    pub(super) look: Time,
+    pub(super) looks: usize,
 }
 
 impl Watch {
@@ -104,6 +107,8 @@ impl Watch {
             stalled: Time::ZERO,
             news: BTreeSet::new(),
             news_due: None,
+            look: Time::ZERO,
+            looks: 0,
         }
     }
 }
@@ -155,11 +160,13 @@ impl Swarm {
         self.watch.news.extend(said.map(|member| member.id));
     }
 
-    /// Takes in whether a source is silent.
-    pub(super) fn on_member_silent(&mut self, id: SourceId, silent: bool) {
-        let Some((far, member)) = self.board.source(id).map(|s| (s.far, s.profile.order)) else { return };
-        if let Some(border) = self.board.border_mut().filter(|_| !far) {
-            border.members.set_silent(member, silent);
+    /// Takes in that a source may have come to be relied upon, or not to be.
+    pub(super) fn on_member_relied(&mut self, id: SourceId) {
+        let Some(source) = self.board.source(id).filter(|s| !s.far) else { return };
+        let (member, relied_on) = (source.profile.order, source.is_relied_on());
+        if let Some(border) = self.board.border_mut()
+            && border.members.set_apart(member, !relied_on)
+        {
             border.refresh_members();
         }
     }
@@ -233,7 +240,7 @@ impl Swarm {
 
     /// When there is something to be told or a successor steps in.
     pub(super) fn next_zone(&self) -> Option<Time> {
-        self.watch.news_due.into_iter().chain(self.next_successor()).min()
+        self.watch.news_due.into_iter().chain(self.next_successor()).chain(self.next_look()).min()
     }
 
     /// When a successor steps in next, if nothing comes until then.

@@ -129,6 +129,42 @@ fn two_zones_with_a_publisher_each_take_hardly_anything_from_each_other() {
     assert!(sim::run(&scenario, 1).returned < 0.1);
 }
 
+/// How much longer anything may take with zones than without them, or than it has to. What is left is that an
+/// owner with a thin uplink is given its share no quicker than it passes it on, and that exact requests over a long path begin slowly.
+const WALL: f64 = 1.4;
+
+/// Asserts that telling machines their zones delays nobody in this shape.
+fn assert_no_wall(shape: Shape, peers: usize) {
+    for (seed, chunk) in [(1, 256 * KIB), (2, 256 * KIB), (3, MIB)] {
+        let mut scenario = Scenario::shaped_at(RATE.over(2), shape, peers, Bytes(64 * MIB), Bytes(chunk), seed);
+        scenario.check = true;
+        let with = sim::run(&scenario, seed);
+        scenario.steering = false;
+        let without = sim::run(&scenario, seed);
+        assert!(with.converged() && with.lost == 0, "seed {seed}: {}", with.shortfall());
+        let most = without.makespan.max(without.bound).mul_f64(WALL);
+        assert!(with.makespan <= most, "seed {seed}: {:?} instead of {most:?}", with.makespan);
+    }
+}
+
+#[test]
+fn one_machine_with_a_thin_uplink_does_not_hold_up_its_zone() {
+    assert_no_wall(Shape::SlowInZone, 3);
+    assert_no_wall(Shape::SlowInZone, 8);
+}
+
+#[test]
+fn a_newcomer_beside_a_slow_finished_copy_takes_from_outside_what_that_one_cannot_give() {
+    assert_no_wall(Shape::SlowCopyInZone, 2);
+    assert_no_wall(Shape::SlowCopyInZone, 4);
+}
+
+#[test]
+fn a_machine_alone_in_its_zone_does_not_wait_for_the_slowest_source_outside() {
+    assert_no_wall(Shape::AloneInZone, 2);
+    assert_no_wall(Shape::AloneInZone, 3);
+}
+
 #[test]
 fn every_random_run_in_zones_converges_with_every_invariant_checked() {
     let mut lost = 0;

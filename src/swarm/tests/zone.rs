@@ -209,3 +209,33 @@ fn what_a_machine_does_not_get_inside_it_asks_for_outside_at_last() {
     stage.pass(late);
     assert!(stage.asked_of(2).contains(&0), "a source that refuses is no wall");
 }
+
+/// A machine that asks one chunk at a time of a source inside and of one outside, which both hold everything.
+fn between_two() -> Stage {
+    let mut stage = Stage::new(set([]), Config { window_start: 1, ..config() });
+    stage.join_in(1, OURS, &[0, 1, 2, 3, 4, 5, 6, 7]);
+    stage.join_in(2, OTHER, &[0, 1, 2, 3, 4, 5, 6, 7]);
+    stage
+}
+
+#[test]
+fn what_is_inside_is_taken_there_while_it_comes_as_quickly_as_anything() {
+    let mut stage = between_two();
+    for _ in 0..COUNT {
+        let (from, asked) = stage.fetches()[0];
+        assert_eq!(from, 1);
+        stage.pass(MOMENT);
+        stage.fetched(1, asked);
+        stage.verified(1, asked);
+    }
+    assert!(stage.swarm.is_complete());
+}
+
+#[test]
+fn what_is_inside_with_somebody_slow_is_asked_for_outside_as_well() {
+    let mut stage = between_two();
+    assert_eq!(stage.fetches().len(), 1, "one chunk is asked of the source inside, and nothing outside");
+    stage.pass(MOMENT * 200);
+    let asked = stage.fetches();
+    assert!(!asked.is_empty() && asked.iter().all(|(from, _)| *from == 2), "{asked:?}");
+}
