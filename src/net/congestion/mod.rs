@@ -8,6 +8,7 @@
 //!
 //! Not here: flow control, which is about memory and not about the path (`transport`, and the node within its budget).
 
+mod auto;
 mod deliveries;
 mod extremes;
 mod path;
@@ -18,14 +19,15 @@ use std::time::Instant;
 
 use quinn::congestion::{Controller, ControllerFactory, CubicConfig};
 
+use auto::Auto;
 use rate::Rate;
 
 /// Which controller connections get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CongestionControl {
-    /// Chosen for the user: the delivery rate, on every path.
+    /// Chosen for each path: Cubic where a round trip takes less than a millisecond, the delivery rate everywhere else.
     ///
-    /// Default. It is never much worse than Cubic on a path that loses nothing, and on one that loses it is many times as fast
+    /// Default. Within a room Cubic keeps links a little fuller; on a long path that loses, the rate is many times as fast
     /// (docs/congestion.md).
     #[default]
     Auto,
@@ -40,13 +42,29 @@ impl CongestionControl {
     #[must_use]
     pub(super) fn factory(self, initial_window: u64) -> Arc<dyn ControllerFactory + Send + Sync> {
         match self {
-            Self::Cubic => {
-                let mut cubic = CubicConfig::default();
-                cubic.initial_window(initial_window);
-                Arc::new(cubic)
-            }
-            Self::Auto | Self::Rate => Arc::new(RateFactory { initial_window }),
+            Self::Auto => Arc::new(AutoFactory { initial_window, cubic: cubic(initial_window) }),
+            Self::Cubic => cubic(initial_window),
+            Self::Rate => Arc::new(RateFactory { initial_window }),
         }
+    }
+}
+
+fn cubic(initial_window: u64) -> Arc<CubicConfig> {
+    let mut cubic = CubicConfig::default();
+    cubic.initial_window(initial_window);
+    Arc::new(cubic)
+}
+
+/// Makes an [`Auto`] for each path.
+struct AutoFactory {
+    initial_window: u64,
+    cubic: Arc<CubicConfig>,
+}
+
+impl ControllerFactory for AutoFactory {
+    fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
+        let rate = Rate::new(now, self.initial_window, current_mtu);
+        Box::new(Auto::new(rate, Arc::clone(&self.cubic).build(now, current_mtu)))
     }
 }
 
