@@ -8,9 +8,10 @@
 //!
 //! Not here: any rule. This file wires the parts: what is known (`board`, `source`), what we ask (`requester`, `picker`, `window`,
 //! `hedge`, `silence`, `endgame`), what crosses between zones (`zone`, `border`, `members`), what we give (`uploader`, `firstpass`, `debt`),
-//! what we tell (`announce`), whom we stop believing (`blame`), and who is not worth a place (`lag`). What happened, written down, is
+//! what we tell (`announce`), whom we stop believing (`blame`), who is not worth a place (`lag`), and what our own limits cost (`allowance`). What happened, written down, is
 //! `trace`; what all of it occupies, `footprint`.
 
+mod allowance;
 mod announce;
 mod blame;
 mod board;
