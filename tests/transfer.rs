@@ -11,6 +11,8 @@ mod common;
 
 #[path = "transfer/holes.rs"]
 mod holes;
+#[path = "transfer/limits.rs"]
+mod limits;
 #[path = "transfer/resume.rs"]
 mod resume;
 #[path = "transfer/shapes.rs"]

@@ -151,6 +151,13 @@ pub struct TransferArgs {
     /// Memory for chunks, caches and connections, at least 64MiB [default: 256MiB].
     #[arg(long, value_name = "SIZE", help_heading = HOW)]
     pub memory: Option<String>,
+    /// Send no more than this over all neighbours together, such as 80Mbit/s or 10MiB/s; 0 or none is no limit [default:
+    /// $STREW_UPLOAD_LIMIT, else none].
+    #[arg(long, value_name = "RATE", help_heading = HOW)]
+    pub upload_limit: Option<String>,
+    /// Take no more than this from all neighbours together, written alike [default: $STREW_DOWNLOAD_LIMIT, else none].
+    #[arg(long, value_name = "RATE", help_heading = HOW)]
+    pub download_limit: Option<String>,
 
     /// Leave when the content is complete and others hold what this machine holds, after 10s at the latest. Without it, a
     /// complete node stays and serves. A node that only publishes stays in any case.
@@ -293,7 +300,7 @@ fn after_help() -> String {
 }
 
 const EXAMPLES: &str = "\
-Sizes are written 16MiB or 16MB, times 20s, 1m30s or 250ms. Every flag may also be written with one dash.
+Sizes are written 16MiB or 16MB, rates 80Mbit/s or 10MiB/s, times 20s, 1m30s or 250ms. Every flag may also be written with one dash.
 
 Examples:
   strew key new --out swarm.key

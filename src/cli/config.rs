@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::args::{DigestWord, OutputWord, SymlinkWord, TransferArgs};
 use super::environment::Environment;
 use super::expect;
+use super::limits::limit;
 use super::usage::UsageError;
 use crate::chunk::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN};
 use crate::discovery::{DEFAULT_PORT, PeerName};
@@ -78,6 +79,8 @@ impl Config {
             },
             zone: args.zone.as_deref().map(|label| parse_zone("--zone", label)).transpose()?,
             memory: memory(args.memory.as_deref(), usual.memory, chunk_size)?,
+            upload_limit: limit("--upload-limit", args.upload_limit.as_deref())?,
+            download_limit: limit("--download-limit", args.download_limit.as_deref())?,
             verify_on_complete: args.verify_on_complete,
             exit_complete: args.exit_complete,
             peer_wait_timeout: peer_wait

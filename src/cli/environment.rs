@@ -1,7 +1,8 @@
 //! The environment variables that strew knows, read once.
 //!
 //! Few settings come from here: the swarm key, which must never stand on a command line (and, as an image wants it, where the
-//! certificates are that take its place), the zone, which differs between the pods of one template, and the log's level, which one wants
+//! certificates are that take its place), the zone, which differs between the pods of one template, the limits of a machine's place in the
+//! network, and the log's level, which one wants
 //! to turn up without changing a deployment's arguments. One more variable is for the processes of a demonstration.
 //!
 //! Invariant: nobody else in strew reads these variables, and the key is wiped from our memory when it is not needed any more
@@ -31,6 +32,10 @@ pub struct Environment {
     pub bundle: Option<PathBuf>,
     /// `STREW_ZONE`: the label of the place that this machine is in.
     pub zone: Option<String>,
+    /// `STREW_UPLOAD_LIMIT`: what this machine sends at most.
+    pub upload_limit: Option<String>,
+    /// `STREW_DOWNLOAD_LIMIT`: what this machine takes at most.
+    pub download_limit: Option<String>,
     /// `STREW_LOG`: the log's filter.
     pub log: Option<String>,
     /// `STREW_DEMO`: the process id of the demonstration that this process belongs to.
@@ -50,6 +55,8 @@ impl Environment {
             certs_dir: std::env::var_os("STREW_CERTS_DIR").map(PathBuf::from),
             bundle: std::env::var_os("STREW_BUNDLE").map(PathBuf::from),
             zone: text("STREW_ZONE")?,
+            upload_limit: text("STREW_UPLOAD_LIMIT")?,
+            download_limit: text("STREW_DOWNLOAD_LIMIT")?,
             log: text("STREW_LOG")?,
             demo: std::env::var(leash::PARENT).ok().and_then(|id| id.parse().ok()),
         })

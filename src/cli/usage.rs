@@ -67,6 +67,14 @@ pub enum UsageError {
         /// The largest that is possible.
         most: Bytes,
     },
+    /// A rate with which nothing would get on.
+    #[error("{flag}: {value:?} is too little for a transfer; give it at least 64kbit/s, or none")]
+    Rate {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+    },
     /// A time of zero where waiting for no time makes no sense.
     #[error("{flag} is zero, so nothing could ever be reached; give it a time such as {example}")]
     ZeroTime {

@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::assembly::{Assembly, Placed, Streaming, Whole};
 use super::frames::{self, FrameError};
+use super::gate::Gate;
 use crate::chunk::{ChunkId, Layout};
 use crate::manifest::SignedBatch;
 use crate::swarm::SourceId;
@@ -99,6 +100,8 @@ pub struct Budget {
     arrived: Arc<AtomicU64>,
     /// Those among them that had come before.
     repeated: Arc<AtomicU64>,
+    /// Where they pass.
+    gate: Gate,
 }
 
 /// A fetch that waits for memory is counted as long as this lives.
@@ -128,7 +131,21 @@ impl Budget {
             waiting: Arc::default(),
             arrived: Arc::default(),
             repeated: Arc::default(),
+            gate: Gate::new(None),
         }
+    }
+
+    /// The same, where all bytes pass this gate.
+    #[must_use]
+    pub fn behind(mut self, gate: Gate) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    /// Bytes of chunks that were read from streams so far, as they travelled.
+    #[must_use]
+    pub fn travelled(&self) -> u64 {
+        self.gate.passed()
     }
 
     /// Bytes of chunks that came so far, verified or not: as long as they grow, something is going on.
@@ -240,7 +257,8 @@ impl Reading<'_> {
                     at += self.put(at, &ZEROS[..left.min(ZEROS.len())]);
                     continue;
                 }
-                let Ok(came) = timeout_at(pace.look, self.recv.read_chunk(left, true)).await else {
+                let most = self.budget.gate.piece(left);
+                let Ok(came) = timeout_at(pace.look, self.recv.read_chunk(most, true)).await else {
                     if !pace.is_kept(self.budget) {
                         return Err(self.too_slow());
                     }
@@ -248,6 +266,8 @@ impl Reading<'_> {
                 };
                 // Whoever cannot go on resets the stream; one that ends early says that a part is the whole.
                 let came = came.map_err(ReadExactError::ReadError)?.ok_or(FetchError::Mismatch)?;
+                // For how long we do not read is not the sender's fault.
+                pace.look += self.budget.gate.pass(came.bytes.len()).await;
                 self.budget.arrived.fetch_add(came.bytes.len() as u64, Ordering::Relaxed);
                 pace.brought += came.bytes.len();
                 at += self.put(at, &came.bytes);

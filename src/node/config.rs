@@ -13,8 +13,9 @@ use std::time::Duration;
 use super::expect::Expect;
 use crate::discovery::{DEFAULT_PORT, PeerName};
 use crate::manifest::DigestKind;
+use crate::net::TransportSettings;
 use crate::store::SymlinkPolicy;
-use crate::units::Bytes;
+use crate::units::{Bytes, BytesPerSecond};
 
 /// What a node does with the files of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +87,11 @@ pub struct NodeConfig {
     /// Memory for data in flight and windows, in bytes. Default 256 MiB; independent of the content's size. Less slows long
     /// paths and large chunks.
     pub memory: Bytes,
+    /// Bytes of chunks sent in a second, over all neighbours together, as they travel. Default `None`: no limit. Messages, proofs and pages
+    /// of manifests pass beside it, and packets add about a twentieth.
+    pub upload_limit: Option<BytesPerSecond>,
+    /// Bytes of chunks read in a second from all neighbours together, as they travel. Default `None`: no limit.
+    pub download_limit: Option<BytesPerSecond>,
     /// File for a trace of all that the swarm is told and asks for. Default `None`: none. With a dozen neighbours about 430 bytes a chunk
     /// (measured: 110 KB for 256 chunks among 16 nodes), and 16 MiB of memory at most when its disk is slow.
     pub trace: Option<PathBuf>,
@@ -110,7 +116,14 @@ impl NodeConfig {
             symlinks: SymlinkPolicy::default(),
             zone: None,
             memory: Bytes(256 << 20),
+            upload_limit: None,
+            download_limit: None,
             trace: None,
         }
+    }
+
+    /// How connections are set up.
+    pub(super) fn transport(&self) -> TransportSettings {
+        TransportSettings::bound_to(self.listen.ip()).reading(self.download_limit)
     }
 }

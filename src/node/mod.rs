@@ -68,7 +68,7 @@ pub use trace::TraceFileError;
 
 use crate::identity::{Credentials, EndorsementError};
 use crate::manifest::{Digest, Endorsement};
-use crate::net::{Budget, LinkEvent};
+use crate::net::{Budget, Gate, LinkEvent};
 use crate::store::{Opened, Pool, Published};
 use crate::swarm::{Input, Output, SourceId};
 use crate::units::{Rng, Time};
@@ -162,6 +162,7 @@ struct Node {
     peer: PeerId,
     pool: Pool,
     budget: Budget,
+    uplink: Gate,
     events: Events,
     link_events: mpsc::Sender<(SourceId, LinkEvent)>,
 

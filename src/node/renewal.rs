@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::gossip::tell_endorsements;
 use super::{Event, Node, Report, Task};
 use crate::identity::{Credentials, RenewalError, Role, Stamp, valid_until};
-use crate::net::{TransportSettings, error_chain, renew};
+use crate::net::{error_chain, renew};
 use crate::units::Time;
 use crate::wire::Reason;
 
@@ -133,7 +133,7 @@ impl Node {
     fn renew(&mut self, credentials: Credentials, stamp: Stamp) {
         self.renewal.settled = stamp;
         (self.renewal.doubtful, self.renewal.refused) = (None, None);
-        renew(&mut self.endpoint, &credentials, &TransportSettings::bound_to(self.config.listen.ip()));
+        renew(&mut self.endpoint, &credentials, &self.config.transport());
         self.credentials = credentials.heir_of(&self.credentials);
         let identity = self.credentials.identity();
         tracing::info!(%identity, "key or certificate renewed");

@@ -78,6 +78,7 @@ impl Node {
             send,
             tree: content.tree.clone(),
             pool: self.pool.clone(),
+            gate: self.uplink.clone(),
             layout: content.manifest.layout(),
             content: content.id(),
             digest_kind: content.digest_kind(),

@@ -32,7 +32,7 @@ use super::{Clock, Inbox, LINK_EVENTS, Node, NodeConfig, Task};
 use crate::discovery::Resolver;
 use crate::identity::Credentials;
 use crate::manifest::{ContentId, Endorsement, Manifest};
-use crate::net::{Budget, TransportSettings, bind};
+use crate::net::{Budget, Gate, bind};
 use crate::store::{Opened, Pool, Replica, overlap};
 use crate::swarm::Config;
 use crate::units::{Rng, Time};
@@ -52,7 +52,7 @@ impl Node {
         credentials: Credentials,
         reports: Reports,
     ) -> Result<(Self, Inbox), NodeError> {
-        let endpoint = bind(config.listen, &credentials, &TransportSettings::bound_to(config.listen.ip()))?;
+        let endpoint = bind(config.listen, &credentials, &config.transport())?;
         let listen = endpoint.local_addr().unwrap_or(config.listen);
         reports.send(Report::Started { listen, swarm: credentials.swarm_id(), identity: credentials.identity() });
         let ((events, from_tasks), (link_events, from_links)) = (Events::channel(), mpsc::channel(LINK_EVENTS));
@@ -61,7 +61,8 @@ impl Node {
             peer: PeerId(random()),
             pool: Pool::new(pool_threads()),
             // The other half is for windows of connections, uploads and the swarm's own tables.
-            budget: Budget::new(config.memory.0 / 2),
+            budget: Budget::new(config.memory.0 / 2).behind(Gate::new(config.download_limit)),
+            uplink: Gate::new(config.upload_limit),
             links: Links::default(),
             // Zero is the local source.
             next_source: 1,
@@ -199,7 +200,12 @@ impl Node {
 
     /// The knobs of the swarm.
     pub(super) fn swarm_config(&mut self) -> Config {
-        Config { order: self.peer.order(), zone: self.zone(), ..Config::default() }
+        let usual = Config::default();
+        let (upload_limit, download_limit) = (self.config.upload_limit, self.config.download_limit);
+        // Where everything waits to be read, more requests only wait longer.
+        let window_max = usual.window_max.min(self.config.transport().waiting_streams().max(usual.window_start));
+        let window_max = if download_limit.is_some() { window_max } else { usual.window_max };
+        Config { order: self.peer.order(), zone: self.zone(), window_max, upload_limit, download_limit, ..usual }
     }
 }
 

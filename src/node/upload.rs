@@ -19,7 +19,7 @@ use super::content::Tree;
 use super::publish::hash_range;
 use crate::chunk::{ChunkId, Layout};
 use crate::manifest::{ContentId, DatasetKey, Digest, DigestKind, Hasher, SignedBatch};
-use crate::net::frames;
+use crate::net::{Gate, frames};
 use crate::store::{Pool, StoreError};
 use crate::wire::{Answer, Encoding, Ranges, StreamCode, Trailer};
 
@@ -42,6 +42,8 @@ pub(super) struct Upload {
     pub(super) send: SendStream,
     pub(super) tree: Tree,
     pub(super) pool: Pool,
+    /// Where all bytes of chunks pass that leave this node.
+    pub(super) gate: Gate,
     pub(super) layout: Layout,
     pub(super) content: ContentId,
     pub(super) digest_kind: DigestKind,
@@ -119,11 +121,7 @@ impl Upload {
                 let len = (range.end - offset).min(SEGMENT);
                 let (data, hashed) = self.read(offset, len, hasher).await.map_err(UploadError::Store)?;
                 hasher = hashed;
-                if !frames::hand_over(&mut self.send, data).await? {
-                    // What waits for a receiver that takes nothing is memory that others could use.
-                    let _ = self.send.reset(VarInt::from_u32(StreamCode::TooSlow.code()));
-                    return Err(UploadError::Stopped);
-                }
+                self.hand_over(data).await?;
                 offset += len;
             }
         }
@@ -134,6 +132,20 @@ impl Upload {
             return Ok(Some(self.pool.run(job).await.map_err(UploadError::Store)?));
         }
         Ok(hasher.map(Hasher::finish))
+    }
+
+    /// Gives bytes to the stream, as quickly as this node may send.
+    async fn hand_over(&mut self, mut data: Bytes) -> Result<(), UploadError> {
+        while !data.is_empty() {
+            let piece = data.split_to(self.gate.piece(data.len()));
+            self.gate.pass(piece.len()).await;
+            if !frames::hand_over(&mut self.send, piece).await? {
+                // What waits for a receiver that takes nothing is memory that others could use.
+                let _ = self.send.reset(VarInt::from_u32(StreamCode::TooSlow.code()));
+                return Err(UploadError::Stopped);
+            }
+        }
+        Ok(())
     }
 
     /// Where the bytes to send lie in the content, in the order in which they go.
