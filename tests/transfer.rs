@@ -13,6 +13,8 @@ mod common;
 mod holes;
 #[path = "transfer/limits.rs"]
 mod limits;
+#[path = "transfer/packed.rs"]
+mod packed;
 #[path = "transfer/resume.rs"]
 mod resume;
 #[path = "transfer/shapes.rs"]

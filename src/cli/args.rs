@@ -151,6 +151,13 @@ pub struct TransferArgs {
     /// Memory for chunks, caches and connections, at least 64MiB [default: 256MiB].
     #[arg(long, value_name = "SIZE", help_heading = HOW)]
     pub memory: Option<String>,
+    /// How to ask for chunks: none (as they are), zstd (packed where that saves a twentieth), auto (the same unless packing takes longer than
+    /// it saves). Whoever sends packs each chunk once, whatever this says there [default: none].
+    #[arg(long, value_name = "TYPE", help_heading = HOW)]
+    pub compress_type: Option<String>,
+    /// How hard to pack for others, 1 to 9 [default: 1].
+    #[arg(long, value_name = "N", help_heading = HOW)]
+    pub compress_level: Option<String>,
     /// Send no more than this over all neighbours together, such as 80Mbit/s or 10MiB/s; 0 or none is no limit [default:
     /// $STREW_UPLOAD_LIMIT, else none].
     #[arg(long, value_name = "RATE", help_heading = HOW)]

@@ -17,6 +17,7 @@ mod file;
 mod invitation;
 mod key;
 mod limits;
+mod packing;
 mod panic;
 mod transfer;
 mod usage;

@@ -10,6 +10,7 @@
 use super::config::{CHUNKS_IN_MEMORY, ZONE_LEN_MAX};
 use crate::discovery::PeerNameError;
 use crate::units::{Bytes, ParseUnitError};
+use crate::wire::PackLevel;
 
 /// A command line that cannot be run (exit code 2).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +74,18 @@ pub enum UsageError {
         /// The flag.
         flag: &'static str,
         /// Its value.
+        value: String,
+    },
+    /// A kind of compression that does not exist.
+    #[error("--compress-type: {value:?} is unsupported; give none, zstd or auto")]
+    CompressType {
+        /// The value.
+        value: String,
+    },
+    /// A level of compression that does not exist, or that no machine could afford.
+    #[error("--compress-level: {value:?} is no level; give 1 to {}", PackLevel::MAX)]
+    CompressLevel {
+        /// The value.
         value: String,
     },
     /// A time of zero where waiting for no time makes no sense.

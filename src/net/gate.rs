@@ -1,6 +1,6 @@
 //! Gate: where the bytes of chunks of one direction pass, so that all neighbours together keep to the node's limit.
 //!
-//! Whoever has a piece to send waits here before handing it to the transport; whoever has read one waits before reading on, so that
+//! Whoever has a portion to send waits here before handing it to the transport; whoever has read one waits before reading on, so that
 //! QUIC's flow control holds the sender back. All wait in one line, so no stream is left behind by others. Messages, proofs and pages
 //! of manifests pass beside it.
 //!
@@ -32,7 +32,7 @@ struct Limit {
     /// Held by whoever is next, so that the others wait in the order of their coming.
     line: Mutex<Bucket>,
     origin: Instant,
-    piece: usize,
+    portion: usize,
 }
 
 impl Gate {
@@ -41,8 +41,8 @@ impl Gate {
     pub fn new(limit: Option<BytesPerSecond>) -> Self {
         let limit = limit.map(|rate| {
             let bucket = Bucket::new(rate, Time::ZERO);
-            let piece = usize::try_from(bucket.piece(PIECE_LEN_MAX)).unwrap_or(usize::MAX);
-            Limit { line: Mutex::new(bucket), origin: Instant::now(), piece }
+            let portion = usize::try_from(bucket.portion(PORTION_LEN_MAX)).unwrap_or(usize::MAX);
+            Limit { line: Mutex::new(bucket), origin: Instant::now(), portion }
         });
         Self(Arc::new(Shared { passed: AtomicU64::new(0), limit }))
     }
@@ -55,8 +55,8 @@ impl Gate {
 
     /// Bytes that should pass at once, of `most` that could.
     #[must_use]
-    pub fn piece(&self, most: usize) -> usize {
-        self.0.limit.as_ref().map_or(most, |limit| limit.piece.min(most))
+    pub fn portion(&self, most: usize) -> usize {
+        self.0.limit.as_ref().map_or(most, |limit| limit.portion.min(most))
     }
 
     /// Waits until `bytes` bytes may pass, and says how long that took.
@@ -84,8 +84,8 @@ impl Limit {
     }
 }
 
-/// The longest piece (256 KiB: what an upload reads at once).
-const PIECE_LEN_MAX: u64 = 256 << 10;
+/// The longest portion (256 KiB: what an upload reads at once).
+const PORTION_LEN_MAX: u64 = 256 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -131,7 +131,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_open_gate_only_counts() {
         let gate = Gate::new(None);
-        assert_eq!((gate.pass(1 << 40).await, gate.piece(5 << 20)), (Duration::ZERO, 5 << 20));
+        assert_eq!((gate.pass(1 << 40).await, gate.portion(5 << 20)), (Duration::ZERO, 5 << 20));
         assert_eq!(gate.passed(), 1 << 40);
     }
 }

@@ -9,10 +9,12 @@
 
 mod assembly;
 mod cover;
+mod delivery;
 pub mod endpoint;
 mod fetch;
 pub mod frames;
 mod gate;
+mod incoming;
 pub mod link;
 mod pace;
 mod pages;
@@ -24,6 +26,7 @@ pub(crate) mod testing;
 pub mod transport;
 
 pub use assembly::{Assembly, Whole};
+pub use delivery::Delivery;
 pub use endpoint::{BindError, bind, dial, remote_address, renew};
 pub use fetch::{BUDGET_UNIT, Budget, Fetch, FetchError, Fetched};
 pub use gate::Gate;

@@ -16,6 +16,7 @@ use crate::manifest::DigestKind;
 use crate::net::TransportSettings;
 use crate::store::SymlinkPolicy;
 use crate::units::{Bytes, BytesPerSecond};
+use crate::wire::PackLevel;
 
 /// What a node does with the files of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,18 @@ impl Task {
         };
         src.into_iter().chain(dst).map(PathBuf::as_path)
     }
+}
+
+/// How a node asks its neighbours for whole chunks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// As they are.
+    #[default]
+    None,
+    /// Packed with Zstandard, where that saves a twentieth.
+    Zstd,
+    /// The same where packing is quicker than sending (`worth` has the rule).
+    Auto,
 }
 
 /// Everything that a node needs to know before it starts, the credentials aside.
@@ -92,6 +105,10 @@ pub struct NodeConfig {
     pub upload_limit: Option<BytesPerSecond>,
     /// Bytes of chunks read in a second from all neighbours together, as they travel. Default `None`: no limit.
     pub download_limit: Option<BytesPerSecond>,
+    /// How chunks are asked of neighbours. Default: as they are. Who is asked packs, and everybody can.
+    pub compress: Compression,
+    /// How hard chunks are packed for neighbours that want them packed. Default 1.
+    pub compress_level: PackLevel,
     /// File for a trace of all that the swarm is told and asks for. Default `None`: none. With a dozen neighbours about 430 bytes a chunk
     /// (measured: 110 KB for 256 chunks among 16 nodes), and 16 MiB of memory at most when its disk is slow.
     pub trace: Option<PathBuf>,
@@ -118,6 +135,8 @@ impl NodeConfig {
             memory: Bytes(256 << 20),
             upload_limit: None,
             download_limit: None,
+            compress: Compression::default(),
+            compress_level: PackLevel::default(),
             trace: None,
         }
     }

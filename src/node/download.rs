@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::Node;
@@ -17,12 +18,14 @@ use super::assembly::Bringing;
 use super::content::LOCAL;
 use super::error::NodeError;
 use super::event::Event;
+use super::forms::Form;
 use crate::chunk::ChunkId;
-use crate::manifest::{Check, Digest, SignedBatch};
-use crate::net::FetchError;
+use crate::manifest::{Check, Digest, DigestKind, SignedBatch};
+use crate::net::{FetchError, Whole};
 use crate::store::{Published, StoreError};
 use crate::swarm::{Input, Part, SourceId};
-use crate::units::Bytes;
+use crate::units::Bytes as ByteCount;
+use crate::wire::{BadFrame, unpack};
 
 /// How long a chunk may wait for its proof before it is given up (5 s: a hundred times the delay of a publisher's batch).
 const PROOF_TIME_MAX: Duration = Duration::from_secs(5);
@@ -36,6 +39,8 @@ pub(super) struct Hashed {
     pub(super) from: Vec<(SourceId, u32)>,
     pub(super) chunk: ChunkId,
     pub(super) data: Vec<u8>,
+    /// As it came, if it came packed.
+    pub(super) frame: Option<Bytes>,
     pub(super) digest: Digest,
     /// Its share of the memory budget.
     pub(super) permit: OwnedSemaphorePermit,
@@ -66,6 +71,8 @@ impl Node {
             part,
             exact,
             connection: link.connection.clone(),
+            compress: self.config.compress,
+            delivery: link.delivery.clone(),
             layout: content.manifest.layout(),
             budget: self.budget.clone(),
             assemblies: content.assemblies.clone(),
@@ -84,7 +91,7 @@ impl Node {
                 }
                 return;
             };
-            let (chunk, data, from) = (whole.chunk, whole.data, whole.from);
+            let Whole { chunk, data, packed, from, permit } = whole;
             let (proof, waiting, error) = match outcome {
                 Ok(fetched) => (fetched.proof, fetched.waiting, None),
                 Err(error) => (None, 0, Some(error)),
@@ -93,8 +100,13 @@ impl Node {
             if let Some(error) = error.filter(FetchError::is_violation) {
                 events.send(Event::Refused { source, asked, error });
             }
-            let (digest, data) = pool.run(move || (kind.digest(&data), data)).await;
-            events.send(Event::Hashed(Hashed { source, from, chunk, data, digest, permit: whole.permit }));
+            let len = usize::try_from(bringing.layout.len(chunk)).expect("a chunk fits memory");
+            match pool.run(move || unpack_and_hash(data, packed, len, kind)).await {
+                Ok((digest, data, frame)) => {
+                    events.send(Event::Hashed(Hashed { source, from, chunk, data, frame, digest, permit }));
+                }
+                Err(BadFrame) => events.send(Event::Garbled { chunk, from }),
+            }
         });
     }
 
@@ -126,7 +138,7 @@ impl Node {
             content.fetching.remove(&(source, asked));
             let len = content.manifest.layout().len(chunk);
             let counter = if source == LOCAL { &mut content.snapshot.copied } else { &mut content.snapshot.received };
-            *counter = Bytes(counter.0 + len);
+            *counter = ByteCount(counter.0 + len);
             for (from, brought) in from {
                 self.totals.came(*from, u64::from(*brought), *from == source);
             }
@@ -176,7 +188,15 @@ impl Node {
                         waiting: 0,
                         proof: None,
                     });
-                    events.send(Event::Hashed(Hashed { source: LOCAL, from, chunk, data, digest, permit }));
+                    events.send(Event::Hashed(Hashed {
+                        source: LOCAL,
+                        from,
+                        chunk,
+                        data,
+                        frame: None,
+                        digest,
+                        permit,
+                    }));
                 }
                 Err(error) => events.send(Event::LocalFailed(error)),
             }
@@ -229,8 +249,12 @@ impl Node {
     }
 
     /// Writes a verified chunk.
-    fn write(&mut self, hashed: Hashed) {
-        let Some(replica) = self.content.as_ref().and_then(super::content::Content::replica) else { return };
+    fn write(&mut self, mut hashed: Hashed) {
+        let Some(content) = &self.content else { return };
+        let Some(replica) = content.replica() else { return };
+        if let Some(frame) = hashed.frame.take() {
+            content.forms.keep(hashed.chunk, Form { frame, digest: None });
+        }
         let (replica, events, pool) = (Arc::clone(replica), self.events.clone(), self.pool.clone());
         self.events.spawn(async move {
             let Hashed { source, chunk, data, digest, permit, .. } = hashed;
@@ -263,10 +287,24 @@ impl Node {
             let len = content.manifest.layout().len(chunk);
             let snapshot = &mut content.snapshot;
             snapshot.chunks_done += 1;
-            snapshot.bytes_done = Bytes(snapshot.bytes_done.0 + len);
+            snapshot.bytes_done = ByteCount(snapshot.bytes_done.0 + len);
         }
         self.tell_swarm(Input::Verified { source, chunk });
         self.commit_if_due();
         Ok(())
     }
+}
+
+/// Unpacks what came, if it is packed, and digests it; also the frame, if it is worth being passed on. Blocks.
+fn unpack_and_hash(
+    data: Vec<u8>,
+    packed: bool,
+    len: usize,
+    kind: DigestKind,
+) -> Result<(Digest, Vec<u8>, Option<Bytes>), BadFrame> {
+    if !packed {
+        return Ok((kind.digest(&data), data, None));
+    }
+    let plain = unpack(&data, len)?;
+    Ok((kind.digest(&plain), plain, Some(Bytes::from(data))))
 }

@@ -60,8 +60,7 @@ impl Node {
             clock: Clock(Instant::now()),
             peer: PeerId(random()),
             pool: Pool::new(pool_threads()),
-            // The other half is for windows of connections, uploads and the swarm's own tables.
-            budget: Budget::new(config.memory.0 / 2).behind(Gate::new(config.download_limit)),
+            budget: downlink(&config),
             uplink: Gate::new(config.upload_limit),
             links: Links::default(),
             // Zero is the local source.
@@ -207,6 +206,12 @@ impl Node {
         let window_max = if download_limit.is_some() { window_max } else { usual.window_max };
         Config { order: self.peer.order(), zone: self.zone(), window_max, upload_limit, download_limit, ..usual }
     }
+}
+
+/// Memory for chunks that arrive, behind the node's limit. The other half is for windows of connections, uploads, packed chunks and the
+/// swarm's own tables.
+fn downlink(config: &NodeConfig) -> Budget {
+    Budget::new(config.memory.0 / 2).behind(Gate::new(config.download_limit))
 }
 
 /// Threads for disk and hashing on this machine.

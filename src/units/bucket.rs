@@ -1,9 +1,9 @@
 //! Bucket: when the next bytes may pass, so that no more than a rate does.
 //!
 //! It remembers one moment, up to which everything that passed is paid for, instead of a level that somebody would have to refill. What
-//! passes is paid for afterwards, so a piece of any size can pass; it is small against the rate because whoever asks cuts it so.
+//! passes is paid for afterwards, so a portion of any size can pass; it is small against the rate because whoever asks cuts it so.
 //!
-//! Invariant: in any span of time no more passes than the rate in it, what may be saved, and one piece; and whoever always has something to
+//! Invariant: in any span of time no more passes than the rate in it, what may be saved, and one portion; and whoever always has something to
 //! pass and is never late passes exactly the rate.
 //!
 //! Not here: clocks and waiting (`net`).
@@ -14,10 +14,10 @@ use super::{BytesPerSecond, Time};
 
 /// Time without traffic for which bytes may pass afterwards (50 ms: a late timer loses nothing, and over two seconds it is 2.5 %).
 const SAVED_MAX: Duration = Duration::from_millis(50);
-/// Time that one piece should take (10 ms: a fifth of what may be saved, and longer than a timer is late).
-const PIECE_TIME: Duration = Duration::from_millis(10);
-/// The smallest piece, whatever the rate: about what a packet carries.
-const PIECE_LEN_MIN: u64 = 1 << 10;
+/// Time that one portion should take (10 ms: a fifth of what may be saved, and longer than a timer is late).
+const PORTION_TIME: Duration = Duration::from_millis(10);
+/// The smallest portion, whatever the rate: about what a packet carries.
+const PORTION_LEN_MIN: u64 = 1 << 10;
 
 /// See the module's text.
 #[derive(Clone, Debug)]
@@ -38,11 +38,11 @@ impl Bucket {
 
     /// Bytes that should pass at once, of `most` that could.
     #[must_use]
-    pub fn piece(&self, most: u64) -> u64 {
-        self.rate.bytes_in(PIECE_TIME).max(PIECE_LEN_MIN).min(most)
+    pub fn portion(&self, most: u64) -> u64 {
+        self.rate.bytes_in(PORTION_TIME).max(PORTION_LEN_MIN).min(most)
     }
 
-    /// When the next piece may pass.
+    /// When the next portion may pass.
     #[must_use]
     pub const fn opens(&self) -> Time {
         self.paid
@@ -72,7 +72,7 @@ mod tests {
         BytesPerSecond::new(bytes).unwrap()
     }
 
-    /// What passed when, of pieces of `len(..)` bytes that follow one another, each up to `late` after it may.
+    /// What passed when, of portions of `len(..)` bytes that follow one another, each up to `late` after it may.
     fn run(rate: BytesPerSecond, seconds: u64, len: impl Fn(&mut Rng) -> u64, late: Duration) -> Vec<(Time, u64)> {
         let (mut rng, mut now) = (Rng::with_seed(3), Time::ZERO);
         let mut bucket = Bucket::new(rate, now);
@@ -99,10 +99,10 @@ mod tests {
     #[test]
     fn every_span_of_two_seconds_is_within_five_percent_though_timers_are_late() {
         for bytes in [64 << 10, RATE, 1 << 30] {
-            let piece = Bucket::new(rate(bytes), Time::ZERO).piece(256 << 10);
+            let portion = Bucket::new(rate(bytes), Time::ZERO).portion(256 << 10);
             for late in [0, 1, 20] {
-                let passed = run(rate(bytes), 5, |rng| rng.u64(1..=piece), Duration::from_millis(late));
-                // Ten thousand pieces of the quickest are too many to compare all spans of.
+                let passed = run(rate(bytes), 5, |rng| rng.u64(1..=portion), Duration::from_millis(late));
+                // Ten thousand portions of the quickest are too many to compare all spans of.
                 let passed = &passed[..passed.len().min(60_000)];
                 if passed.last().unwrap().0 < Time::ZERO + Duration::from_secs(3) {
                     continue;
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn many_tiny_pieces_pass_no_more_than_the_rate() {
+    fn many_tiny_portions_pass_no_more_than_the_rate() {
         let odd = 999_999_937; // a nanosecond is less than a byte here
         let mut bucket = Bucket::new(rate(odd), Time::ZERO);
         for _ in 0..1_000_000 {
@@ -140,8 +140,8 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_is_a_hundredth_of_a_second_and_never_less_than_a_packet() {
-        let piece = |bytes| Bucket::new(rate(bytes), Time::ZERO).piece(256 << 10);
-        assert_eq!([piece(1000), piece(1_000_000), piece(1 << 40)], [1024, 10_000, 256 << 10]);
+    fn a_portion_is_a_hundredth_of_a_second_and_never_less_than_a_packet() {
+        let portion = |bytes| Bucket::new(rate(bytes), Time::ZERO).portion(256 << 10);
+        assert_eq!([portion(1000), portion(1_000_000), portion(1 << 40)], [1024, 10_000, 256 << 10]);
     }
 }

@@ -16,7 +16,7 @@ use crate::common::{End, Node, Stage, Tree, assert_equal};
 const RATE: &str = "8Mbit/s";
 const BYTES_PER_SECOND: u64 = 1_000_000;
 const LARGE: usize = 2 << 20;
-/// What may pass before the rate is felt: what a bucket saves, and a piece.
+/// What may pass before the rate is felt: what a bucket saves, and a portion.
 const AT_ONCE: u64 = BYTES_PER_SECOND / 10;
 
 fn tree(stage: &Stage, seed: u64) -> Tree {
