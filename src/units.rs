@@ -5,15 +5,19 @@
 //!
 //! Invariant: [`Time`] never goes backwards within one run; only the shell makes one from a clock.
 //!
-//! Not here: wall-clock time (only the store and the certificates need it) and rates on a link (`sim` has its own).
+//! Not here: wall-clock time (only the store and the certificates need it) and rates of emulated links (`sim` has its own).
 
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+mod bucket;
 mod parse;
+mod rate;
 
+pub use bucket::Bucket;
 pub use parse::{ParseUnitError, parse_bytes, parse_duration, parse_rate};
+pub use rate::{BytesPerSecond, parse_limit};
 
 /// The random numbers of the pure half, always made from a seed and passed in.
 pub type Rng = fastrand::Rng;

@@ -11,6 +11,8 @@
 mod actor;
 #[path = "node/bad_data.rs"]
 mod bad_data;
+#[path = "node/packed.rs"]
+mod packed;
 #[path = "node/swarm.rs"]
 mod swarm;
 
@@ -20,7 +22,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use strew::manifest::SignedBatch;
 use strew::net::{TransportSettings, frames};
 use strew::node::{NodeError, Report, Snapshot};
-use strew::wire::{Answer, ContentIndex, Message, Open, Ranges, Reason, Refusal, Request, Wants};
+use strew::wire::{Accepts, Answer, ContentIndex, Message, Open, Ranges, Reason, Refusal, Request, Wants};
 use tokio::task::JoinSet;
 
 use actor::{Actor, Reply, closing_reason};
@@ -183,7 +185,8 @@ async fn what_a_node_does_not_have_is_refused() {
     let publisher = Running::publisher(tree.source()).await;
     let (actor, stranger) = (Actor::knowing(&tree), Actor::knowing(&other));
     let meeting = actor.meet(publisher.address, actor.hello()).await;
-    let chunk = Request { content: ContentIndex(77), chunk: 0, ranges: Ranges::WHOLE, exact: false };
+    let chunk =
+        Request { content: ContentIndex(77), chunk: 0, ranges: Ranges::WHOLE, exact: false, accepts: Accepts::Raw };
     for open in
         [Open::Header { id: stranger.content() }, Open::Page { id: actor.content(), page: 9 }, Open::Chunk(chunk)]
     {
@@ -273,7 +276,8 @@ async fn a_node_that_leaves_ends_what_it_began_and_waits_for_nothing_else() {
     let mut answers = Vec::new();
     for n in 0..REQUESTS {
         let chunk = u32::try_from(n).unwrap() % actor.chunk_count();
-        let request = Request { content: actor::INDEX, chunk, ranges: Ranges::WHOLE, exact: true };
+        let (content, ranges, accepts) = (actor::INDEX, Ranges::WHOLE, Accepts::Raw);
+        let request = Request { content, chunk, ranges, exact: true, accepts };
         answers.push(ask(&Open::Chunk(request)).await);
     }
     // The last request to be sent is answered at once, so those before it have been heard.

@@ -11,6 +11,10 @@ mod common;
 
 #[path = "transfer/holes.rs"]
 mod holes;
+#[path = "transfer/limits.rs"]
+mod limits;
+#[path = "transfer/packed.rs"]
+mod packed;
 #[path = "transfer/resume.rs"]
 mod resume;
 #[path = "transfer/shapes.rs"]

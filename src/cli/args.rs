@@ -155,6 +155,20 @@ pub struct TransferArgs {
     /// auto is cubic below a millisecond and rate elsewhere [default: $STREW_CONGESTION, else auto].
     #[arg(long, value_name = "KIND", help_heading = HOW)]
     pub congestion: Option<CongestionWord>,
+    /// How to ask for chunks: none (as they are), zstd (packed where that saves a twentieth), auto (the same unless packing takes longer than
+    /// it saves). Whoever sends packs each chunk once, whatever this says there [default: none].
+    #[arg(long, value_name = "TYPE", help_heading = HOW)]
+    pub compress_type: Option<String>,
+    /// How hard to pack for others, 1 to 9 [default: 1].
+    #[arg(long, value_name = "N", help_heading = HOW)]
+    pub compress_level: Option<String>,
+    /// Send no more than this over all neighbours together, such as 80Mbit/s or 10MiB/s; 0 or none is no limit [default:
+    /// $STREW_UPLOAD_LIMIT, else none].
+    #[arg(long, value_name = "RATE", help_heading = HOW)]
+    pub upload_limit: Option<String>,
+    /// Take no more than this from all neighbours together, written alike [default: $STREW_DOWNLOAD_LIMIT, else none].
+    #[arg(long, value_name = "RATE", help_heading = HOW)]
+    pub download_limit: Option<String>,
 
     /// Leave when the content is complete and others hold what this machine holds, after 10s at the latest. Without it, a
     /// complete node stays and serves. A node that only publishes stays in any case.
@@ -309,7 +323,7 @@ fn after_help() -> String {
 }
 
 const EXAMPLES: &str = "\
-Sizes are written 16MiB or 16MB, times 20s, 1m30s or 250ms. Every flag may also be written with one dash.
+Sizes are written 16MiB or 16MB, rates 80Mbit/s or 10MiB/s, times 20s, 1m30s or 250ms. Every flag may also be written with one dash.
 
 Examples:
   strew key new --out swarm.key

@@ -18,6 +18,8 @@ use clap::ValueEnum;
 use super::args::{CongestionWord, DigestWord, OutputWord, SymlinkWord, TransferArgs};
 use super::environment::Environment;
 use super::expect;
+use super::limits::limit;
+use super::packing::{compress_level, compress_type};
 use super::usage::UsageError;
 use crate::chunk::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN};
 use crate::discovery::{DEFAULT_PORT, PeerName};
@@ -81,6 +83,10 @@ impl Config {
             },
             zone: args.zone.as_deref().map(|label| parse_zone("--zone", label)).transpose()?,
             memory: memory(args.memory.as_deref(), usual.memory, chunk_size)?,
+            upload_limit: limit("--upload-limit", args.upload_limit.as_deref())?,
+            download_limit: limit("--download-limit", args.download_limit.as_deref())?,
+            compress: compress_type(args.compress_type.as_deref())?,
+            compress_level: compress_level(args.compress_level.as_deref())?,
             verify_on_complete: args.verify_on_complete,
             exit_complete: args.exit_complete,
             peer_wait_timeout: peer_wait

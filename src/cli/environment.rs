@@ -2,7 +2,7 @@
 //!
 //! Few settings come from here: the swarm key, which must never stand on a command line (and, as an image wants it, where the
 //! certificates are that take its place), the zone, which differs between the pods of one template, the congestion
-//! control, which belongs to a network and not to a transfer, and the log's level, which one wants
+//! control, which belongs to a network and not to a transfer, the limits of a machine's place in the network, and the log's level, which one wants
 //! to turn up without changing a deployment's arguments. One more variable is for the processes of a demonstration.
 //!
 //! Invariant: nobody else in strew reads these variables, and the key is wiped from our memory when it is not needed any more
@@ -34,6 +34,10 @@ pub struct Environment {
     pub zone: Option<String>,
     /// `STREW_CONGESTION`: what decides how much is on the way to a peer.
     pub congestion: Option<String>,
+    /// `STREW_UPLOAD_LIMIT`: what this machine sends at most.
+    pub upload_limit: Option<String>,
+    /// `STREW_DOWNLOAD_LIMIT`: what this machine takes at most.
+    pub download_limit: Option<String>,
     /// `STREW_LOG`: the log's filter.
     pub log: Option<String>,
     /// `STREW_DEMO`: the process id of the demonstration that this process belongs to.
@@ -54,6 +58,8 @@ impl Environment {
             bundle: std::env::var_os("STREW_BUNDLE").map(PathBuf::from),
             zone: text("STREW_ZONE")?,
             congestion: text("STREW_CONGESTION")?,
+            upload_limit: text("STREW_UPLOAD_LIMIT")?,
+            download_limit: text("STREW_DOWNLOAD_LIMIT")?,
             log: text("STREW_LOG")?,
             demo: std::env::var(leash::PARENT).ok().and_then(|id| id.parse().ok()),
         })

@@ -9,13 +9,15 @@
 //! Not here: when an event is due ([`super::Reporter`]), and the clock, which is passed in.
 
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::exit::ExitCode;
 use crate::node::{Phase, Snapshot};
+
+mod path;
+
+pub use path::EventPath;
 
 /// The version of the schema, in every line as `v`. It changes when a field is taken away or changes its meaning.
 pub const SCHEMA: u32 = 1;
@@ -179,6 +181,12 @@ pub struct Progress {
     pub copied: u64,
     /// Bytes of chunks that went to neighbours.
     pub uploaded: u64,
+    /// Bytes of chunks that came, as they travelled.
+    #[serde(default)]
+    pub wire_received: u64,
+    /// Bytes of chunks that went, as they travelled.
+    #[serde(default)]
+    pub wire_uploaded: u64,
 }
 
 /// What a node is busy with.
@@ -254,6 +262,12 @@ pub struct Summary {
     pub copied: u64,
     /// Bytes of chunks that went to neighbours.
     pub uploaded: u64,
+    /// Bytes of chunks that came, as they travelled.
+    #[serde(default)]
+    pub wire_received: u64,
+    /// Bytes of chunks that went, as they travelled.
+    #[serde(default)]
+    pub wire_uploaded: u64,
     /// Chunks that went to neighbours.
     pub chunks_uploaded: u64,
     /// Chunks that were thrown away because they did not match their signed digest.
@@ -295,31 +309,6 @@ impl From<crate::node::SourceTotals> for SourceTotals {
     }
 }
 
-/// A path, without loss.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventPath {
-    /// The path. When `hex` is there, bytes that are not UTF-8 are shown as `\xNN`, which is for reading only.
-    pub path: String,
-    /// The bytes of a path that is not UTF-8, in hexadecimal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hex: Option<String>,
-}
-
-impl From<&Path> for EventPath {
-    fn from(path: &Path) -> Self {
-        let bytes = path.as_os_str().as_bytes();
-        if let Ok(text) = std::str::from_utf8(bytes) {
-            return Self { path: text.to_owned(), hex: None };
-        }
-        let mut shown = String::new();
-        for part in bytes.utf8_chunks() {
-            shown.push_str(part.valid());
-            shown.extend(part.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
-        }
-        Self { path: shown, hex: Some(data_encoding::HEXLOWER.encode(bytes)) }
-    }
-}
-
 impl From<Phase> for PhaseName {
     fn from(phase: Phase) -> Self {
         match phase {
@@ -348,6 +337,8 @@ impl Summary {
             repeated: totals.repeated.0,
             copied: totals.copied.0,
             uploaded: totals.uploaded.0,
+            wire_received: totals.wire_received.0,
+            wire_uploaded: totals.wire_uploaded.0,
             chunks_uploaded: totals.chunks_uploaded,
             chunks_bad: totals.chunks_bad,
             peers_seen: totals.peers_seen,

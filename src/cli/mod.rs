@@ -16,6 +16,8 @@ mod expect;
 mod file;
 mod invitation;
 mod key;
+mod limits;
+mod packing;
 mod panic;
 mod transfer;
 mod usage;
@@ -90,7 +92,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// A transfer, from what was typed.
 fn transfer(args: &TransferArgs, environment: &Environment, screen: &Screen) -> ExitCode {
     let config = Config::from_args(args).and_then(|config| {
-        let config = config.in_zone_of(environment)?.controlled_by(args, environment)?;
+        let config = config.in_zone_of(environment)?.controlled_by(args, environment)?.limited_by(args, environment)?;
         logging::init(config.verbose, environment.log.as_deref(), screen)?;
         Ok(config)
     });

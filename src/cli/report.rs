@@ -197,6 +197,8 @@ fn progress_event(snapshot: &Snapshot, rate: &Rate) -> Progress {
         received: snapshot.received.0,
         copied: snapshot.copied.0,
         uploaded: snapshot.uploaded.0,
+        wire_received: snapshot.wire_received.0,
+        wire_uploaded: snapshot.wire_uploaded.0,
     }
 }
 

@@ -31,6 +31,8 @@ pub fn text(summary: &Summary) -> String {
     line("received in all", with_rate(came, summary.elapsed_ms));
     let sent = with_rate(Bytes(summary.uploaded), summary.elapsed_ms);
     line("sent", format!("{sent} in {}", chunks(summary.chunks_uploaded)));
+    let (came, went) = (Bytes(summary.wire_received), Bytes(summary.wire_uploaded));
+    line("as it travelled", format!("{came} received, {went} sent"));
     if let Some(copies) = summary.publisher_copies {
         line("copies sent", format!("{copies:.2}"));
     }
@@ -80,6 +82,8 @@ mod tests {
             bytes_kept: Bytes(1 << 30),
             received: Bytes(3 << 30),
             uploaded: Bytes(6 << 30),
+            wire_received: Bytes(1 << 30),
+            wire_uploaded: Bytes(2 << 30),
             chunks_total: 4096,
             chunks_uploaded: 6144,
             peers_seen: 8,
@@ -102,6 +106,7 @@ mod tests {
   copied locally   0 B (0 B/s)
   received in all  3.0 GiB (1.0 GiB/s)
   sent             6.0 GiB (2.0 GiB/s) in 6144 chunks
+  as it travelled  1.0 GiB received, 2.0 GiB sent
   copies sent      1.50
   bad chunks       0
   peers            8

@@ -10,6 +10,7 @@
 use super::config::{CHUNKS_IN_MEMORY, ZONE_LEN_MAX};
 use crate::discovery::PeerNameError;
 use crate::units::{Bytes, ParseUnitError};
+use crate::wire::PackLevel;
 
 /// A command line that cannot be run (exit code 2).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +67,26 @@ pub enum UsageError {
         least: Bytes,
         /// The largest that is possible.
         most: Bytes,
+    },
+    /// A rate with which nothing would get on.
+    #[error("{flag}: {value:?} is too little for a transfer; give it at least 64kbit/s, or none")]
+    Rate {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A kind of compression that does not exist.
+    #[error("--compress-type: {value:?} is unsupported; give none, zstd or auto")]
+    CompressType {
+        /// The value.
+        value: String,
+    },
+    /// A level of compression that does not exist, or that no machine could afford.
+    #[error("--compress-level: {value:?} is no level; give 1 to {}", PackLevel::MAX)]
+    CompressLevel {
+        /// The value.
+        value: String,
     },
     /// A time of zero where waiting for no time makes no sense.
     #[error("{flag} is zero, so nothing could ever be reached; give it a time such as {example}")]

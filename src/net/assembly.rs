@@ -33,6 +33,8 @@ pub struct Whole {
     pub chunk: ChunkId,
     /// Its bytes.
     pub data: Vec<u8>,
+    /// Whether they are packed still.
+    pub packed: bool,
     /// Who brought how many of them.
     pub from: Vec<(SourceId, u32)>,
     /// The share of the memory budget that `data` takes.
@@ -153,6 +155,18 @@ impl Assembly {
         true
     }
 
+    /// Takes a packed chunk of `source` in place of all that others brought; `None` when the chunk was whole before.
+    pub(super) fn replace_with(&self, source: SourceId, frame: Vec<u8>, permit: OwnedSemaphorePermit) -> Option<Whole> {
+        let mut state = self.lock();
+        if state.over {
+            return None;
+        }
+        state.over = true;
+        (state.data, state.came, state.permit) = (Vec::new(), Cover::default(), None);
+        state.from.clear();
+        Some(Whole { chunk: self.chunk, data: frame, packed: true, from: vec![(source, self.len)], permit })
+    }
+
     /// Waits for the chunk's memory, as long as the result lives in the name of an answer that brings bytes.
     pub(super) async fn admit(&self, budget: &Budget) -> Streaming<'_> {
         self.lock().streaming += 1;
@@ -208,7 +222,7 @@ impl Streaming<'_> {
         state.over = true;
         let permit = state.permit.take().expect("bytes come after the memory for them");
         let (data, from) = (std::mem::take(&mut state.data), std::mem::take(&mut state.from));
-        (Placed::Last(Whole { chunk: self.0.chunk, data, from, permit }), repeated)
+        (Placed::Last(Whole { chunk: self.0.chunk, data, packed: false, from, permit }), repeated)
     }
 }
 
@@ -310,6 +324,17 @@ mod tests {
         assert_eq!((budget.free(), assembly.bytes()), (0, 5), "its bytes stay");
         assert!(assembly.clear());
         assert_eq!((budget.free(), assembly.bytes()), (1 << 20, 0));
+    }
+
+    #[tokio::test]
+    async fn a_packed_chunk_takes_the_place_of_what_others_brought_unless_it_is_late() {
+        let assembly = of(10);
+        let (budget, streaming) = admitted(&assembly).await;
+        streaming.put(B, 5, b"fghij");
+        let whole = assembly.replace_with(A, b"frame".to_vec(), budget.acquire(15).await).unwrap();
+        assert_eq!((whole.packed, &whole.data[..], &whole.from[..]), (true, &b"frame"[..], &[(A, 10)][..]));
+        assert!(matches!(streaming.put(B, 0, b"abcde"), (Placed::Late, 5)));
+        assert!(assembly.replace_with(B, b"other".to_vec(), budget.acquire(15).await).is_none());
     }
 
     #[test]

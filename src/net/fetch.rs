@@ -4,36 +4,30 @@
 //! in memory until the node has compared them with a signed digest; how many bytes may be in memory at once is a semaphore that all
 //! fetches share.
 //!
-//! Invariant: whoever holds memory of the budget keeps bringing bytes, or is cut off. A slow line is no fault as long as
-//! nobody waits for the memory; a silent one is.
+//! Invariant: a packed chunk is only taken where one was asked for, whole, and shorter than what it unpacks to; it is in memory no longer
+//! than its share of the budget.
 //!
-//! Not here: retries, waiting for an answer that does not begin (the swarm hedges), whom else the chunk comes from (`assembly`), digests.
+//! Not here: unpacking, which is the node's pool's, retries, waiting for an answer that does not begin (the swarm hedges), whom else the chunk comes from (`assembly`), digests.
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
-use quinn::{Connection, ReadExactError, RecvStream, WriteError};
+use quinn::{Connection, ReadExactError, WriteError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
 
 use super::assembly::{Assembly, Placed, Streaming, Whole};
+use super::delivery::Delivery;
 use super::frames::{self, FrameError};
+use super::gate::Gate;
+use super::incoming::Incoming;
 use crate::chunk::{ChunkId, Layout};
 use crate::manifest::SignedBatch;
 use crate::swarm::SourceId;
-use crate::wire::{Answer, Encoding, Open, Ranges, Request, StreamCode, Trailer};
+use crate::wire::{Accepts, Answer, Encoding, Open, Ranges, Request};
 
 /// The unit of the memory budget: a permit stands for so many bytes.
 pub const BUDGET_UNIT: u64 = 1024;
-/// The pace of an answer is looked at so often (30 s: longer than any pause of a path that is not lost).
-const PACE_EVERY: Duration = Duration::from_secs(30);
-/// Bytes that it must have brought meanwhile when others wait for the memory that it holds (64 KiB/s).
-const PACE_LEN: usize = 30 * (64 << 10);
-/// How long the trailer may be late when all bytes of the chunk are here (1 s: it is sent with the last of them, and a chunk needs no
-/// more than its bytes to be verified).
-const TRAILER_TIME_MAX: Duration = Duration::from_secs(1);
 /// Zeros that are put in place at a time.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
@@ -99,6 +93,8 @@ pub struct Budget {
     arrived: Arc<AtomicU64>,
     /// Those among them that had come before.
     repeated: Arc<AtomicU64>,
+    /// Where they pass.
+    gate: Gate,
 }
 
 /// A fetch that waits for memory is counted as long as this lives.
@@ -128,7 +124,26 @@ impl Budget {
             waiting: Arc::default(),
             arrived: Arc::default(),
             repeated: Arc::default(),
+            gate: Gate::new(None),
         }
+    }
+
+    /// The same, where all bytes pass this gate.
+    #[must_use]
+    pub fn behind(mut self, gate: Gate) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    /// Where bytes pass that are read.
+    pub(super) const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Bytes of chunks that were read from streams so far, as they travelled.
+    #[must_use]
+    pub fn travelled(&self) -> u64 {
+        self.gate.passed()
     }
 
     /// Bytes of chunks that came so far, verified or not: as long as they grow, something is going on.
@@ -177,6 +192,8 @@ pub struct Fetch<'a> {
     pub layout: Layout,
     /// The memory for what comes.
     pub budget: &'a Budget,
+    /// Learns how quickly it comes.
+    pub delivery: &'a Delivery,
 }
 
 impl Fetch<'_> {
@@ -190,8 +207,8 @@ impl Fetch<'_> {
         arriving: impl FnOnce(ChunkId) -> Arc<Assembly>,
         whole: &mut Option<Whole>,
     ) -> Result<Fetched, FetchError> {
-        let Self { connection, source, request, layout, budget } = self;
-        let (asked, wanted, exact) = (request.chunk, request.ranges.clone(), request.exact);
+        let Self { connection, source, request, layout, budget, delivery } = self;
+        let (asked, wanted, exact, accepts) = (request.chunk, request.ranges.clone(), request.exact, request.accepts);
         let (mut send, mut recv) = connection.open_bi().await?;
         frames::write(&mut send, &Open::Chunk(request)).await?;
         // The stream may have been answered and closed already; the answer tells.
@@ -202,17 +219,57 @@ impl Fetch<'_> {
         let chunk = layout.chunk(chunk).filter(|chunk| !exact || chunk.index() == asked);
         let chunk = chunk.filter(|_| ranges == wanted).ok_or(FetchError::Mismatch)?;
         let bytes = wanted.bytes_of(layout.len(chunk)).ok_or(FetchError::Mismatch)?;
-        let expected = if encoding == Encoding::Zero { 0 } else { bytes };
-        if u64::from(length) != expected || encoding == Encoding::Zstd {
+        if !length_fits(encoding, length, bytes, accepts) {
             return Err(FetchError::Mismatch);
         }
         let assembly = arriving(chunk);
-        let streaming = assembly.admit(budget).await;
-        let mut answer = Reading { recv, source, streaming, budget, whole };
-        answer.read_data(&parts(&wanted, assembly.len()), encoding).await?;
-        let trailer = answer.read_trailer().await?;
+        let mut answer = if encoding == Encoding::Zstd {
+            // What is packed and what it unpacks to are in memory together for a moment.
+            let permit = budget.acquire(bytes + u64::from(length)).await;
+            let mut incoming = Incoming::begin(recv, budget);
+            let frame = read_packed(&mut incoming, length, assembly.len(), budget).await?;
+            *whole = assembly.replace_with(source, frame, permit);
+            incoming
+        } else {
+            let streaming = assembly.admit(budget).await;
+            let mut reading =
+                Reading { incoming: Incoming::begin(recv, budget), source, streaming, budget, whole: &mut *whole };
+            reading.read_data(&parts(&wanted, assembly.len()), encoding).await?;
+            reading.incoming
+        };
+        answer.measure(delivery);
+        let trailer = answer.trailer(whole.is_some()).await?;
         Ok(Fetched { proof: trailer.proof, waiting: trailer.waiting })
     }
+}
+
+/// Whether an answer of `length` bytes on the wire can bring `bytes` bytes in this way.
+fn length_fits(encoding: Encoding, length: u32, bytes: u64, accepts: Accepts) -> bool {
+    match encoding {
+        Encoding::Raw => u64::from(length) == bytes,
+        Encoding::Zero => length == 0,
+        // Ranges are never asked for packed, and nobody packs for more bytes.
+        Encoding::Zstd => accepts != Accepts::Raw && u64::from(length) < bytes,
+    }
+}
+
+/// Reads the frame of a packed chunk that will be `len` bytes long.
+async fn read_packed(
+    incoming: &mut Incoming<'_>,
+    length: u32,
+    len: u32,
+    budget: &Budget,
+) -> Result<Vec<u8>, FetchError> {
+    let length = length as usize;
+    let mut frame = Vec::with_capacity(length);
+    let unpacked = |read: usize| u64::from(len) * read as u64 / length as u64;
+    while frame.len() < length {
+        let came = incoming.next(length - frame.len()).await?;
+        let before = unpacked(frame.len());
+        frame.extend_from_slice(&came);
+        budget.arrived.fetch_add(unpacked(frame.len()) - before, Ordering::Relaxed);
+    }
+    Ok(frame)
 }
 
 /// The parts that are meant, in the order in which they travel.
@@ -221,17 +278,16 @@ fn parts(ranges: &Ranges, len: u32) -> Vec<Range<u32>> {
 }
 
 /// An answer whose bytes are coming.
-struct Reading<'a> {
-    recv: RecvStream,
+struct Reading<'a, 'w> {
+    incoming: Incoming<'a>,
     source: SourceId,
     streaming: Streaming<'a>,
     budget: &'a Budget,
-    whole: &'a mut Option<Whole>,
+    whole: &'w mut Option<Whole>,
 }
 
-impl Reading<'_> {
+impl Reading<'_, '_> {
     async fn read_data(&mut self, parts: &[Range<u32>], encoding: Encoding) -> Result<(), FetchError> {
-        let mut pace = Pace::begin();
         for part in parts {
             let mut at = part.start;
             while at < part.end {
@@ -240,17 +296,9 @@ impl Reading<'_> {
                     at += self.put(at, &ZEROS[..left.min(ZEROS.len())]);
                     continue;
                 }
-                let Ok(came) = timeout_at(pace.look, self.recv.read_chunk(left, true)).await else {
-                    if !pace.is_kept(self.budget) {
-                        return Err(self.too_slow());
-                    }
-                    continue;
-                };
-                // Whoever cannot go on resets the stream; one that ends early says that a part is the whole.
-                let came = came.map_err(ReadExactError::ReadError)?.ok_or(FetchError::Mismatch)?;
-                self.budget.arrived.fetch_add(came.bytes.len() as u64, Ordering::Relaxed);
-                pace.brought += came.bytes.len();
-                at += self.put(at, &came.bytes);
+                let came = self.incoming.next(left).await?;
+                self.budget.arrived.fetch_add(came.len() as u64, Ordering::Relaxed);
+                at += self.put(at, &came);
             }
         }
         Ok(())
@@ -264,41 +312,6 @@ impl Reading<'_> {
             *self.whole = Some(whole);
         }
         u32::try_from(bytes.len()).expect("no more than a chunk")
-    }
-
-    /// Reads what follows the bytes. A chunk that is whole needs it no more.
-    async fn read_trailer(&mut self) -> Result<Trailer, FetchError> {
-        let patience = if self.whole.is_some() { TRAILER_TIME_MAX } else { PACE_EVERY };
-        match timeout(patience, frames::read(&mut self.recv)).await {
-            Ok(trailer) => Ok(trailer?),
-            Err(_) => Err(self.too_slow()),
-        }
-    }
-
-    /// Gives up an answer and says why.
-    fn too_slow(&mut self) -> FetchError {
-        // Fails only on a stream that is over.
-        let _ = self.recv.stop(StreamCode::TooSlow.code().into());
-        FetchError::Slow
-    }
-}
-
-/// Whether an answer brings enough for the memory that it holds.
-struct Pace {
-    look: Instant,
-    brought: usize,
-}
-
-impl Pace {
-    fn begin() -> Self {
-        Self { look: Instant::now() + PACE_EVERY, brought: 0 }
-    }
-
-    /// Looks at what came since the last look.
-    fn is_kept(&mut self, budget: &Budget) -> bool {
-        let kept = self.brought >= PACE_LEN || self.brought > 0 && !budget.is_contested();
-        *self = Self::begin();
-        kept
     }
 }
 

@@ -10,9 +10,12 @@
 mod assembly;
 mod congestion;
 mod cover;
+mod delivery;
 pub mod endpoint;
 mod fetch;
 pub mod frames;
+mod gate;
+mod incoming;
 mod interfaces;
 pub mod link;
 mod pace;
@@ -27,8 +30,10 @@ pub mod transport;
 
 pub use assembly::{Assembly, Whole};
 pub use congestion::CongestionControl;
+pub use delivery::Delivery;
 pub use endpoint::{BindError, bind, dial, remote_address, renew};
 pub use fetch::{BUDGET_UNIT, Budget, Fetch, FetchError, Fetched};
+pub use gate::Gate;
 pub(crate) use link::error_chain;
 pub use link::{ControlSender, Greeted, LinkError, LinkEvent, close, greet};
 pub use pages::{ObtainError, answer, obtain};

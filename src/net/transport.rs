@@ -22,6 +22,7 @@ use quinn::{
 use super::congestion::CongestionControl;
 use super::interfaces::{ETHERNET, JUMBO, largest_payload};
 use crate::identity::Credentials;
+use crate::units::BytesPerSecond;
 
 /// The settings of a node's connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +117,23 @@ impl TransportSettings {
         Self { mtu_upper, ..Self::default() }
     }
 
+    /// The same for a node that reads no more than `limit` from all its neighbours together, if there is one.
+    ///
+    /// What a window lets in is read later, so windows are short against the rate. Only those of streams: in that of the connection
+    /// there must be room for messages while every stream waits to be read.
+    #[must_use]
+    pub fn reading(self, limit: Option<BytesPerSecond>) -> Self {
+        let Some(limit) = limit else { return self };
+        let window = limit.bytes_in(READ_AHEAD).clamp(STREAM_WINDOW_MIN, STREAM_WINDOW_MAX);
+        Self { stream_receive_window: u32::try_from(window).unwrap_or(u32::MAX), ..self }
+    }
+
+    /// Streams of one neighbour that may wait to be read while half of the connection's window stays free.
+    #[must_use]
+    pub fn waiting_streams(&self) -> u32 {
+        (self.receive_window / 2 / self.stream_receive_window.max(1)).max(1)
+    }
+
     /// The settings of a connection in quinn's form.
     #[must_use]
     pub fn transport(&self) -> TransportConfig {
@@ -183,6 +201,13 @@ fn idle_timeout(timeout: Duration) -> IdleTimeout {
     IdleTimeout::try_from(timeout).unwrap_or_else(|_| IdleTimeout::from(VarInt::MAX))
 }
 
+/// Time in which a node with a limit reads what one stream may bring ahead (50 ms: longer than most round trips, and ten streams are half a
+/// second of the rate).
+const READ_AHEAD: Duration = Duration::from_millis(50);
+/// The shortest window of a stream (64 KiB: a frame of control has room for the most part, and ten of them are a tenth of a second at 50 Mbit/s).
+const STREAM_WINDOW_MIN: u64 = 64 << 10;
+/// The longest one of a node with a limit (2 MiB: four of them fill half of a connection's window).
+const STREAM_WINDOW_MAX: u64 = 2 << 20;
 /// Handshakes that may wait to be accepted: a thousand machines may start at the same moment; quinn's 65,536 would only
 /// hold state for strangers.
 const INCOMING_MAX: usize = 1024;
@@ -207,6 +232,17 @@ mod tests {
     fn several_keep_alives_may_be_lost_before_a_peer_counts_as_dead() {
         let settings = TransportSettings::default();
         assert!(settings.keep_alive * 4 < settings.idle_timeout);
+    }
+
+    #[test]
+    fn streams_that_wait_to_be_read_leave_room_for_messages() {
+        for rate in [8_000, 1 << 20, 10 << 20, 125_000_000, 10 << 30] {
+            let settings = TransportSettings::default().reading(BytesPerSecond::new(rate));
+            let waiting = settings.waiting_streams();
+            assert!(waiting >= 4, "{rate}: {waiting}");
+            assert!(waiting * settings.stream_receive_window <= settings.receive_window / 2, "{rate}");
+        }
+        assert_eq!(TransportSettings::default().reading(None), TransportSettings::default());
     }
 
     #[test]

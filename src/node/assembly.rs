@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use quinn::Connection;
 
+use super::config::Compression;
 use super::content::OUR_INDEX;
 use super::event::{Event, Events};
 use crate::chunk::{ChunkId, Layout};
-use crate::net::{Assembly, Budget, Fetch, FetchError, Fetched, Whole};
+use crate::net::{Assembly, Budget, Delivery, Fetch, FetchError, Fetched, Whole};
 use crate::swarm::{Part, SourceId};
-use crate::wire::Request;
+use crate::wire::{Accepts, Request};
 
 /// How long bytes are kept that nobody adds to (30 s: longer than a lost neighbour takes to come back).
 const IDLE_MAX: Duration = Duration::from_secs(30);
@@ -81,6 +82,8 @@ pub(super) struct Bringing {
     pub(super) part: Part,
     pub(super) exact: bool,
     pub(super) connection: Connection,
+    pub(super) compress: Compression,
+    pub(super) delivery: Delivery,
     pub(super) layout: Layout,
     pub(super) budget: Budget,
     pub(super) assemblies: Assemblies,
@@ -100,8 +103,10 @@ impl Bringing {
         };
         while let Some(ranges) = own.ranges(self.part) {
             let exact = self.exact || !ranges.is_whole();
-            let request = Request { content: OUR_INDEX, chunk: asked.index(), ranges, exact };
-            let fetch = Fetch { connection: &self.connection, source, request, layout, budget: &self.budget };
+            let accepts = if ranges.is_whole() { self.accepts() } else { Accepts::Raw };
+            let request = Request { content: OUR_INDEX, chunk: asked.index(), ranges, exact, accepts };
+            let (connection, budget, delivery) = (&self.connection, &self.budget, &self.delivery);
+            let fetch = Fetch { connection, source, request, layout, budget, delivery };
             let mut redirected = false;
             let arriving = |chunk| {
                 self.events.send(Event::Arriving { source, asked, chunk });
@@ -119,6 +124,15 @@ impl Bringing {
         }
         tokio::time::sleep(IDLE_MAX).await;
         Err(FetchError::Cancelled)
+    }
+
+    /// How a whole chunk is taken from this source now.
+    fn accepts(&self) -> Accepts {
+        match self.compress {
+            Compression::None => Accepts::Raw,
+            Compression::Zstd => Accepts::Packed,
+            Compression::Auto => Accepts::Quicker { delivery: self.delivery.kib_per_second() },
+        }
     }
 }
 

@@ -16,16 +16,23 @@ impl Node {
     /// A chunk does not match its signed digest: whoever sent all of it is to blame, and of several nobody. Neither is who sent what a
     /// publisher had vouched for that was dropped since.
     pub(super) fn on_wrong(&mut self, chunk: ChunkId, digest: &Digest, from: &[(SourceId, u32)]) {
-        let Some(content) = &mut self.content else { return };
+        let Some(content) = &self.content else { return };
         let outdated = content.proofs.was_vouched_for(chunk, digest);
+        self.throw_away(chunk, from, outdated, "it does not match its signed digest");
+    }
+
+    /// What came packed does not unpack to a chunk, which needs no digest to be wrong.
+    pub(super) fn on_garbled(&mut self, chunk: ChunkId, from: &[(SourceId, u32)]) {
+        self.throw_away(chunk, from, false, "what came packed does not unpack to it");
+    }
+
+    /// Throws away a bad chunk; its only sender is to blame unless it was right once.
+    fn throw_away(&mut self, chunk: ChunkId, from: &[(SourceId, u32)], outdated: bool, why: &str) {
+        let Some(content) = &mut self.content else { return };
         content.snapshot.chunks_bad += 1;
         self.end_requests_for(chunk);
         let addresses: Vec<_> = from.iter().filter_map(|(source, _)| Some(self.links.link(*source)?.address)).collect();
-        tracing::warn!(
-            chunk = chunk.index(),
-            ?addresses,
-            "a chunk does not match its signed digest and is thrown away"
-        );
+        tracing::warn!(chunk = chunk.index(), ?addresses, why, "a chunk is thrown away");
         self.tell_swarm(match from {
             [(source, _)] if !outdated => Input::Corrupt { source: *source, chunk },
             _ => Input::Mixed { chunk },

@@ -275,6 +275,7 @@ impl Node {
                 joined: false,
                 told: None,
                 pulse: Pulse::new(self.clock.now()),
+                delivery: crate::net::Delivery::default(),
             },
         );
         let peers = u32::try_from(self.links.len()).unwrap_or(u32::MAX);

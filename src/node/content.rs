@@ -9,6 +9,8 @@ use quinn::SendStream;
 use tokio::sync::oneshot;
 
 use super::assembly::Assemblies;
+use super::config::NodeConfig;
+use super::forms::Forms;
 use super::press::Press;
 use super::prove::Found;
 use super::recent::Recent;
@@ -22,7 +24,7 @@ use crate::store::{Published, Replica, StoreError};
 use crate::swarm::trace::Beginning;
 use crate::swarm::{RequestId, SourceId, Swarm};
 use crate::units::{Bytes, Time};
-use crate::wire::{ContentIndex, Ranges};
+use crate::wire::{Accepts, ContentIndex, Ranges};
 
 /// The index under which a node speaks of its content; one node has one content today.
 pub(super) const OUR_INDEX: ContentIndex = ContentIndex(0);
@@ -55,6 +57,8 @@ pub(super) struct Request {
     pub(super) send: SendStream,
     /// The parts of the chunk that are wanted.
     pub(super) ranges: Ranges,
+    /// How the neighbour takes it.
+    pub(super) accepts: Accepts,
 }
 
 /// See the module's text.
@@ -86,6 +90,8 @@ pub(super) struct Content {
     pub(super) found: Found,
     /// What chunks of zeros digest to.
     pub(super) zeros: Zeros,
+    /// Its chunks as they travel packed.
+    pub(super) forms: Forms,
     /// Counters of what went and came.
     pub(super) snapshot: Snapshot,
 }
@@ -98,6 +104,7 @@ impl Content {
         tree: Tree,
         beginning: &Beginning,
         zeros: Zeros,
+        node: &NodeConfig,
     ) -> Self {
         let Beginning { layout, have, config, seed: _ } = beginning;
         let layout = *layout;
@@ -130,6 +137,7 @@ impl Content {
             recheck: Recheck::default(),
             found: Found::new(Bitfield::none(layout)),
             zeros,
+            forms: Forms::new(layout, node.memory.0, node.compress_level),
             snapshot,
         }
     }

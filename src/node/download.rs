@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::Node;
@@ -17,12 +18,14 @@ use super::assembly::Bringing;
 use super::content::LOCAL;
 use super::error::NodeError;
 use super::event::Event;
+use super::forms::Form;
 use crate::chunk::ChunkId;
-use crate::manifest::{Check, Digest, SignedBatch};
-use crate::net::FetchError;
+use crate::manifest::{Check, Digest, DigestKind, SignedBatch};
+use crate::net::{FetchError, Whole};
 use crate::store::{Published, StoreError};
 use crate::swarm::{Input, Part, SourceId};
-use crate::units::Bytes;
+use crate::units::Bytes as ByteCount;
+use crate::wire::{BadFrame, unpack};
 
 /// How long a chunk may wait for its proof before it is given up (5 s: a hundred times the delay of a publisher's batch).
 const PROOF_TIME_MAX: Duration = Duration::from_secs(5);
@@ -36,6 +39,8 @@ pub(super) struct Hashed {
     pub(super) from: Vec<(SourceId, u32)>,
     pub(super) chunk: ChunkId,
     pub(super) data: Vec<u8>,
+    /// As it came, if it came packed.
+    pub(super) frame: Option<Bytes>,
     pub(super) digest: Digest,
     /// Its share of the memory budget.
     pub(super) permit: OwnedSemaphorePermit,
@@ -64,7 +69,7 @@ pub(super) struct Written {
     pub(super) source: SourceId,
     pub(super) chunk: ChunkId,
     pub(super) digest: Digest,
-    pub(super) data: bytes::Bytes,
+    pub(super) data: Bytes,
     pub(super) outcome: Result<(), StoreError>,
 }
 
@@ -72,6 +77,8 @@ pub(super) struct Written {
 #[derive(Debug)]
 pub(super) struct Came {
     data: Vec<u8>,
+    /// Whether they are a frame.
+    packed: bool,
     /// Their share of the memory budget.
     permit: OwnedSemaphorePermit,
 }
@@ -101,6 +108,8 @@ impl Node {
             part,
             exact,
             connection: link.connection.clone(),
+            compress: self.config.compress,
+            delivery: link.delivery.clone(),
             layout: content.manifest.layout(),
             budget: self.budget.clone(),
             assemblies: content.assemblies.clone(),
@@ -119,12 +128,12 @@ impl Node {
                 }
                 return;
             };
-            let (chunk, from, came) = (whole.chunk, whole.from, Came { data: whole.data, permit: whole.permit });
+            let Whole { chunk, data, packed, from, permit } = whole;
+            let came = Some(Came { data, packed, permit });
             let (proof, waiting, error) = match outcome {
                 Ok(fetched) => (fetched.proof, fetched.waiting, None),
                 Err(error) => (None, 0, Some(error)),
             };
-            let came = Some(came);
             events.send(Event::Fetched(Fetched { source, asked, chunk, from, waiting, proof, came }));
             if let Some(error) = error.filter(FetchError::is_violation) {
                 events.send(Event::Refused { source, asked, error });
@@ -132,23 +141,28 @@ impl Node {
         });
     }
 
-    /// Hashes a chunk that came, and writes it in the same go where its digest is known and is this one: another trip to the pool and back
-    /// costs as much as hashing a small chunk.
+    /// Unpacks and hashes a chunk that came, and writes it in the same go where its digest is known and is this one: another trip to the pool and
+    /// back costs as much as hashing a small chunk.
     fn verify(&mut self, source: SourceId, chunk: ChunkId, from: Vec<(SourceId, u32)>, came: Came) {
         let Some(content) = &self.content else { return };
         let (kind, expected) = (content.digest_kind(), content.proofs.digest(chunk));
+        let len = usize::try_from(content.manifest.layout().len(chunk)).expect("a chunk fits memory");
         let replica = content.replica().filter(|_| !content.swarm.have().contains(chunk)).map(Arc::clone);
         let (events, pool) = (self.events.clone(), self.pool.clone());
         self.events.spawn(async move {
-            let Came { data, permit } = came;
+            let Came { data, packed, permit } = came;
             let job = move || {
-                let digest = kind.digest(&data);
+                let (digest, data, frame) = unpack_and_hash(data, packed, len, kind)?;
                 let replica = replica.filter(|_| expected == Some(digest));
                 let written = replica.map(|replica| replica.write_chunk(chunk, &data));
-                (digest, data, written)
+                Ok((digest, data, frame, written))
             };
-            let (digest, data, written) = pool.run(job).await;
-            events.send(Event::Hashed(Hashed { source, from, chunk, data, digest, permit, written }));
+            match pool.run(job).await {
+                Ok((digest, data, frame, written)) => {
+                    events.send(Event::Hashed(Hashed { source, from, chunk, data, frame, digest, permit, written }));
+                }
+                Err(BadFrame) => events.send(Event::Garbled { chunk, from }),
+            }
         });
     }
 
@@ -173,7 +187,7 @@ impl Node {
             content.fetching.remove(&(source, asked));
             let len = content.manifest.layout().len(chunk);
             let counter = if source == LOCAL { &mut content.snapshot.copied } else { &mut content.snapshot.received };
-            *counter = Bytes(counter.0 + len);
+            *counter = ByteCount(counter.0 + len);
             for (from, brought) in &from {
                 self.totals.came(*from, u64::from(*brought), *from == source);
             }
@@ -217,11 +231,11 @@ impl Node {
             match pool.run(read).await {
                 Ok((digest, data)) => {
                     let from = vec![(LOCAL, u32::try_from(data.len()).expect("a chunk has at most 128 MiB"))];
-                    let (source, asked, written) = (LOCAL, chunk, None);
+                    let (source, asked, written, frame) = (LOCAL, chunk, None, None);
                     let fetched =
                         Fetched { source, asked, chunk, from: from.clone(), waiting: 0, proof: None, came: None };
                     events.send(Event::Fetched(fetched));
-                    events.send(Event::Hashed(Hashed { source, from, chunk, data, digest, permit, written }));
+                    events.send(Event::Hashed(Hashed { source, from, chunk, data, frame, digest, permit, written }));
                 }
                 Err(error) => events.send(Event::LocalFailed(error)),
             }
@@ -249,6 +263,9 @@ impl Node {
             return Ok(());
         }
         if let Some(outcome) = hashed.written {
+            if let Some(frame) = hashed.frame {
+                content.forms.keep(chunk, Form { frame, digest: None });
+            }
             let (digest, data) = (hashed.digest, hashed.data.into());
             return self.on_written(Written { source, chunk, digest, data, outcome });
         }
@@ -278,8 +295,12 @@ impl Node {
     }
 
     /// Writes a verified chunk.
-    fn write(&mut self, hashed: Hashed) {
-        let Some(replica) = self.content.as_ref().and_then(super::content::Content::replica) else { return };
+    fn write(&mut self, mut hashed: Hashed) {
+        let Some(content) = &self.content else { return };
+        let Some(replica) = content.replica() else { return };
+        if let Some(frame) = hashed.frame.take() {
+            content.forms.keep(hashed.chunk, Form { frame, digest: None });
+        }
         let (replica, events, pool) = (Arc::clone(replica), self.events.clone(), self.pool.clone());
         self.events.spawn(async move {
             let Hashed { source, chunk, data, digest, permit, .. } = hashed;
@@ -309,10 +330,24 @@ impl Node {
             let len = content.manifest.layout().len(chunk);
             let snapshot = &mut content.snapshot;
             snapshot.chunks_done += 1;
-            snapshot.bytes_done = Bytes(snapshot.bytes_done.0 + len);
+            snapshot.bytes_done = ByteCount(snapshot.bytes_done.0 + len);
         }
         self.tell_swarm(Input::Verified { source, chunk });
         self.commit_if_due();
         Ok(())
     }
+}
+
+/// Unpacks what came, if it is packed, and digests it; also the frame, if it is worth being passed on. Blocks.
+fn unpack_and_hash(
+    data: Vec<u8>,
+    packed: bool,
+    len: usize,
+    kind: DigestKind,
+) -> Result<(Digest, Vec<u8>, Option<Bytes>), BadFrame> {
+    if !packed {
+        return Ok((kind.digest(&data), data, None));
+    }
+    let plain = unpack(&data, len)?;
+    Ok((kind.digest(&plain), plain, Some(Bytes::from(data))))
 }

@@ -40,6 +40,8 @@ pub(super) enum Event {
     Fetched(Fetched),
     /// A request ended without a chunk.
     Refused { source: SourceId, asked: ChunkId, error: FetchError },
+    /// What came packed from these is no chunk.
+    Garbled { chunk: ChunkId, from: Vec<(SourceId, u32)> },
     /// A chunk was hashed.
     Hashed(Hashed),
     /// A chunk could not be read from the local source.

@@ -147,6 +147,8 @@ impl Node {
         snapshot.peers = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
         snapshot.peers_seen = self.peers_seen;
         snapshot.arrived = Bytes(self.budget.arrived());
+        snapshot.wire_received = Bytes(self.budget.travelled());
+        snapshot.wire_uploaded = Bytes(self.uplink.passed());
         snapshot.repeated = Bytes(self.budget.repeated());
         snapshot.bytes_read_back = Bytes(self.read_back.load(Ordering::Relaxed));
         snapshot.phase = match &self.content {

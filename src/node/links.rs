@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use super::pulse::Pulse;
 use crate::bitfield::Bitfield;
 use crate::identity::Identity;
-use crate::net::{ControlSender, remote_address};
+use crate::net::{ControlSender, Delivery, remote_address};
 use crate::swarm::SourceId;
 use crate::wire::limits::OFFERS_MAX;
 use crate::wire::{ContentIndex, Hello, Message, Offer, PeerId, Reason};
@@ -45,6 +45,8 @@ pub(super) struct Link {
     pub(super) told: Option<Bitfield>,
     /// Whether it is alive and of use.
     pub(super) pulse: Pulse,
+    /// How quickly its chunks come.
+    pub(super) delivery: Delivery,
 }
 
 impl Link {

@@ -13,6 +13,7 @@ mod bans;
 mod blame;
 mod candidates;
 mod choose;
+mod clock;
 mod config;
 mod connect;
 mod content;
@@ -23,11 +24,13 @@ mod event;
 mod exchange;
 mod expect;
 mod finish;
+mod forms;
 mod gossip;
 mod lifecycle;
 mod links;
 mod neighbourhood;
 mod obtain;
+mod pack;
 mod press;
 mod prove;
 mod publish;
@@ -45,6 +48,7 @@ mod tests;
 mod totals;
 mod trace;
 mod upload;
+mod worth;
 mod zero;
 mod zones;
 
@@ -53,12 +57,12 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use quinn::Endpoint;
 use tokio::sync::mpsc;
 
-pub use config::{NodeConfig, Task};
+pub use config::{Compression, NodeConfig, Task};
 pub use error::NodeError;
 pub use expect::Expect;
 pub use renewal::RoleError;
@@ -69,13 +73,14 @@ pub use trace::TraceFileError;
 
 use crate::identity::{Credentials, EndorsementError};
 use crate::manifest::{Digest, Endorsement};
-use crate::net::{Budget, LinkEvent};
+use crate::net::{Budget, Gate, LinkEvent};
 use crate::store::{Opened, Pool, Published};
 use crate::swarm::{Input, Output, SourceId};
 use crate::units::{Rng, Time};
 use crate::wire::{Message, PeerId, Reason};
 use bans::Bans;
 use candidates::Candidates;
+use clock::Clock;
 use content::Content;
 use dials::Dials;
 use event::{Event, Events};
@@ -136,20 +141,6 @@ struct Inbox {
     links: mpsc::Receiver<(SourceId, LinkEvent)>,
 }
 
-/// The clock of a run.
-#[derive(Clone, Copy, Debug)]
-struct Clock(Instant);
-
-impl Clock {
-    fn now(self) -> Time {
-        Time::ZERO + self.0.elapsed()
-    }
-
-    fn instant(self, time: Time) -> tokio::time::Instant {
-        tokio::time::Instant::from_std(self.0 + (time - Time::ZERO))
-    }
-}
-
 /// Everything that a node knows. Its methods are in the files of this room, one concern each.
 struct Node {
     config: NodeConfig,
@@ -163,6 +154,7 @@ struct Node {
     peer: PeerId,
     pool: Pool,
     budget: Budget,
+    uplink: Gate,
     events: Events,
     link_events: mpsc::Sender<(SourceId, LinkEvent)>,
 
@@ -327,6 +319,7 @@ impl Node {
             }
             Event::Fetched(fetched) => self.on_fetched(fetched)?,
             Event::Refused { source, asked, error } => self.on_refused(source, asked, &error),
+            Event::Garbled { chunk, from } => self.on_garbled(chunk, &from),
             Event::Hashed(hashed) => self.on_hashed(hashed)?,
             Event::LocalFailed(error) => return Err(error.into()),
             Event::Written(written) => self.on_written(written)?,

@@ -158,7 +158,7 @@ impl Node {
         let beginning = Beginning { layout: manifest.layout(), have, config, seed };
         self.trace_content(manifest.id(), &beginning);
         let known: Vec<ChunkId> = proofs.known().iter().collect();
-        let mut content = Content::new(manifest, proofs, Tree::Replica(replica), &beginning, zeros);
+        let mut content = Content::new(manifest, proofs, Tree::Replica(replica), &beginning, zeros, &self.config);
         content.found = Found::new(found.clone());
         self.adopt(content, Some(found));
         self.on_proven(&known);

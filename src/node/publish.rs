@@ -94,7 +94,7 @@ impl Node {
         config.publisher = true;
         let beginning = Beginning { layout, have: Bitfield::all(layout), config, seed: self.rng.u64(..) };
         self.trace_content(manifest.id(), &beginning);
-        let mut content = Content::new(manifest, proofs, Tree::Published(source), &beginning, zeros);
+        let mut content = Content::new(manifest, proofs, Tree::Published(source), &beginning, zeros, &self.config);
         content.press = Some(press);
         self.finished = true;
         // The walk was no idling.

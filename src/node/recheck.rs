@@ -80,6 +80,8 @@ impl Node {
         };
         let path = content.path_of(chunk);
         tracing::warn!(address = %link.address, index, %path, "a neighbour found a chunk of ours bad; it is read again");
+        // What we keep packed may be what is wrong of it.
+        content.forms.forget(chunk);
         self.recheck(chunk);
     }
 
@@ -131,6 +133,7 @@ impl Node {
         let Some(replica) = content.replica().map(Arc::clone) else { return };
         content.recent.forget(chunk);
         content.recheck.giving_up += 1;
+        content.forms.forget(chunk);
         let (events, pool) = (self.events.clone(), self.pool.clone());
         self.events.spawn(async move {
             let outcome = pool.run(move || replica.forget(chunk)).await;
@@ -202,6 +205,7 @@ impl Node {
         snapshot.chunks_done -= 1;
         snapshot.bytes_done = Bytes(snapshot.bytes_done.0 - len);
         content.recheck.overstated = true;
+        content.forms.forget(chunk);
         self.last_progress = self.clock.now();
         self.unfinish();
         self.tell_swarm(Input::Lost { chunk });

@@ -49,7 +49,7 @@ impl Node {
         }
         let id = RequestId(content.next_request);
         content.next_request += 1;
-        content.requests.insert(id, Request { source, send, ranges: request.ranges.clone() });
+        content.requests.insert(id, Request { source, send, ranges: request.ranges.clone(), accepts: request.accepts });
         self.tell_swarm(Input::Requested { source, request: id, chunk, exact: request.exact });
     }
 
@@ -71,13 +71,14 @@ impl Node {
     /// Answers a request with a chunk.
     pub(super) fn send(&mut self, request: RequestId, chunk: ChunkId, waiting: u32) {
         let Some(content) = &mut self.content else { return };
-        let Some(Request { source, send, ranges }) = content.requests.remove(&request) else { return };
+        let Some(Request { source, send, ranges, accepts }) = content.requests.remove(&request) else { return };
         let Some(link) = self.links.link(source) else { return };
         let upload = Upload {
             connection: link.connection.clone(),
             send,
             tree: content.tree.clone(),
             pool: self.pool.clone(),
+            gate: self.uplink.clone(),
             layout: content.manifest.layout(),
             content: content.id(),
             digest_kind: content.digest_kind(),
@@ -87,6 +88,8 @@ impl Node {
             key: content.signs_uploads(),
             told: link.told.as_ref().is_some_and(|told| told.contains(chunk)),
             recent: content.recent.find(chunk),
+            accepts,
+            forms: content.forms.clone(),
             zeros: content.proofs.digest(chunk) == Some(content.zeros.digest(chunk)),
         };
         content.sending.insert(request, source);

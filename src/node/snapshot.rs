@@ -59,6 +59,11 @@ pub struct Snapshot {
     pub copied: Bytes,
     /// Bytes of chunks that went to neighbours; for a publisher, divided by `bytes_total`, the copies that it had to send.
     pub uploaded: Bytes,
+    /// Bytes of chunks that were read from neighbours, as they travelled: compressed or not, those in vain and of unfinished chunks
+    /// included.
+    pub wire_received: Bytes,
+    /// Bytes of chunks that were handed over for neighbours, as they travel.
+    pub wire_uploaded: Bytes,
     /// Chunks that went to neighbours whole.
     pub chunks_uploaded: u64,
     /// Chunks that were thrown away because they did not match their signed digest.

@@ -32,7 +32,7 @@ use super::{Clock, Inbox, LINK_EVENTS, Node, NodeConfig, Task};
 use crate::discovery::Resolver;
 use crate::identity::Credentials;
 use crate::manifest::{ContentId, Endorsement, Manifest};
-use crate::net::{Budget, bind};
+use crate::net::{Budget, Gate, bind};
 use crate::store::{Opened, Pool, Replica, overlap};
 use crate::swarm::Config;
 use crate::units::{Rng, Time};
@@ -60,8 +60,8 @@ impl Node {
             clock: Clock(Instant::now()),
             peer: PeerId(random()),
             pool: Pool::new(pool_threads()),
-            // The other half is for windows of connections, uploads and the swarm's own tables.
-            budget: Budget::new(config.memory.0 / 2),
+            budget: downlink(&config),
+            uplink: Gate::new(config.upload_limit),
             links: Links::default(),
             // Zero is the local source.
             next_source: 1,
@@ -199,8 +199,19 @@ impl Node {
 
     /// The knobs of the swarm.
     pub(super) fn swarm_config(&mut self) -> Config {
-        Config { order: self.peer.order(), zone: self.zone(), ..Config::default() }
+        let usual = Config::default();
+        let (upload_limit, download_limit) = (self.config.upload_limit, self.config.download_limit);
+        // Where everything waits to be read, more requests only wait longer.
+        let window_max = usual.window_max.min(self.config.transport().waiting_streams().max(usual.window_start));
+        let window_max = if download_limit.is_some() { window_max } else { usual.window_max };
+        Config { order: self.peer.order(), zone: self.zone(), window_max, upload_limit, download_limit, ..usual }
     }
+}
+
+/// Memory for chunks that arrive, behind the node's limit. The other half is for windows of connections, uploads, packed chunks and the
+/// swarm's own tables.
+fn downlink(config: &NodeConfig) -> Budget {
+    Budget::new(config.memory.0 / 2).behind(Gate::new(config.download_limit))
 }
 
 /// Threads for disk and hashing on this machine.

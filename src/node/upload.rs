@@ -16,16 +16,17 @@ use bytes::Bytes;
 use quinn::{Connection, SendStream, VarInt};
 
 use super::content::Tree;
+use super::forms::Forms;
 use super::publish::hash_range;
 use crate::chunk::{ChunkId, Layout};
 use crate::manifest::{ContentId, DatasetKey, Digest, DigestKind, Hasher, SignedBatch};
-use crate::net::frames;
+use crate::net::{Gate, frames};
 use crate::store::{Pool, StoreError};
-use crate::wire::{Answer, Encoding, Ranges, StreamCode, Trailer};
+use crate::wire::{Accepts, Answer, Encoding, Ranges, StreamCode, Trailer};
 
 /// Bytes that are read, hashed and handed over at once (256 KiB: reading and hashing are at full speed, and what is handed over counts
 /// against the send window until all of it is acknowledged).
-const SEGMENT: u64 = 256 << 10;
+pub(super) const SEGMENT: u64 = 256 << 10;
 /// The least a connection may have buffered for sending, whatever its congestion window (512 KiB: two segments).
 const SEND_WINDOW_MIN: u64 = 512 << 10;
 /// The most on a short path, where the congestion window of a lossless link grows without meaning anything (2 MiB: 10 Gbit/s at 1.6 ms).
@@ -42,6 +43,8 @@ pub(super) struct Upload {
     pub(super) send: SendStream,
     pub(super) tree: Tree,
     pub(super) pool: Pool,
+    /// Where all bytes of chunks pass that leave this node.
+    pub(super) gate: Gate,
     pub(super) layout: Layout,
     pub(super) content: ContentId,
     pub(super) digest_kind: DigestKind,
@@ -57,6 +60,9 @@ pub(super) struct Upload {
     pub(super) recent: Option<Bytes>,
     /// Whether the chunk is all zeros, as its signed digest says.
     pub(super) zeros: bool,
+    /// How the neighbour takes it.
+    pub(super) accepts: Accepts,
+    pub(super) forms: Forms,
 }
 
 /// Why an upload did not end well.
@@ -90,16 +96,37 @@ impl Upload {
         if self.zeros && self.told {
             return self.send_zeros().await;
         }
+        let form = self.form().await;
+        if form.is_err() {
+            self.fail();
+        }
+        if let Some((form, digest)) = form? {
+            return self.send_form(form, digest).await;
+        }
         let length = u32::try_from(self.bytes()).expect("a chunk has at most 128 MiB");
         let (chunk, ranges) = (self.chunk.index(), self.ranges.clone());
         frames::write(&mut self.send, &Answer::Data { chunk, ranges, encoding: Encoding::Raw, length }).await?;
         let sent = self.send_data().await;
         if matches!(sent, Err(UploadError::Store(_))) {
-            // The neighbour must not take a chunk cut short for one that is over; the stream may be gone already.
-            let _ = self.send.reset(VarInt::from_u32(StreamCode::Failed.code()));
+            self.fail();
         }
         let digest = sent?;
-        let proof = match (&self.key, digest) {
+        self.finish(digest, digest).await
+    }
+
+    /// The neighbour must not take a chunk cut short for one that is over; the stream may be gone already.
+    fn fail(&mut self) {
+        let _ = self.send.reset(VarInt::from_u32(StreamCode::Failed.code()));
+    }
+
+    /// Ends an answer of which all bytes were handed over: `proven` is what a publisher proves of the chunk to who has no proof, and `read` is
+    /// its digest if it was read just now.
+    pub(super) async fn finish(
+        mut self,
+        proven: Option<Digest>,
+        read: Option<Digest>,
+    ) -> Result<(Option<Digest>, SendStream), UploadError> {
+        let proof = match (&self.key, proven) {
             (Some(key), Some(digest)) if !self.told => {
                 Some(SignedBatch::sign(key, self.content, &[(self.chunk, digest)]))
             }
@@ -108,7 +135,7 @@ impl Upload {
         frames::write(&mut self.send, &Trailer { proof, waiting: self.waiting }).await?;
         // Fails only on a stream that was stopped; the caller sees that when it waits for the acknowledgement.
         let _ = self.send.finish();
-        Ok((digest, self.send))
+        Ok((read, self.send))
     }
 
     /// Sends the bytes; returns the chunk's digest if a publisher came to know it on the way.
@@ -121,11 +148,7 @@ impl Upload {
                 let len = (range.end - offset).min(SEGMENT);
                 let (data, hashed) = self.read(offset, len, hasher).await.map_err(UploadError::Store)?;
                 hasher = hashed;
-                if !frames::hand_over(&mut self.send, data).await? {
-                    // What waits for a receiver that takes nothing is memory that others could use.
-                    let _ = self.send.reset(VarInt::from_u32(StreamCode::TooSlow.code()));
-                    return Err(UploadError::Stopped);
-                }
+                self.hand_over(data).await?;
                 offset += len;
             }
         }
@@ -136,6 +159,20 @@ impl Upload {
             return Ok(Some(self.pool.run(job).await.map_err(UploadError::Store)?));
         }
         Ok(hasher.map(Hasher::finish))
+    }
+
+    /// Gives bytes to the stream, as quickly as this node may send.
+    pub(super) async fn hand_over(&mut self, mut data: Bytes) -> Result<(), UploadError> {
+        while !data.is_empty() {
+            let portion = data.split_to(self.gate.portion(data.len()));
+            self.gate.pass(portion.len()).await;
+            if !frames::hand_over(&mut self.send, portion).await? {
+                // What waits for a receiver that takes nothing is memory that others could use.
+                let _ = self.send.reset(VarInt::from_u32(StreamCode::TooSlow.code()));
+                return Err(UploadError::Stopped);
+            }
+        }
+        Ok(())
     }
 
     /// Where the bytes to send lie in the content, in the order in which they go.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::swarm::event::Zone;
+use crate::units::BytesPerSecond;
 
 /// How one swarm behaves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +112,18 @@ pub struct Config {
     ///
     /// Default 60 s: one bad chunk may be a bad disk or memory cell, and the rest of the swarm fills in meanwhile.
     pub quarantine: Duration,
+
+    /// What this machine sends at most, over all neighbours.
+    ///
+    /// Default none. The owner holds bytes back; the swarm only knows how long uploads then take (see `allowance`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload_limit: Option<BytesPerSecond>,
+
+    /// What this machine takes at most, over all neighbours.
+    ///
+    /// Default none, as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub download_limit: Option<BytesPerSecond>,
 }
 
 impl Default for Config {
@@ -134,6 +147,8 @@ impl Default for Config {
             refusal_pause: Duration::from_millis(200),
             distrust: Duration::from_secs(10),
             quarantine: Duration::from_secs(60),
+            upload_limit: None,
+            download_limit: None,
         }
     }
 }

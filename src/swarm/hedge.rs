@@ -27,14 +27,15 @@ impl Swarm {
     pub(super) fn next_hedge(&self) -> Option<Time> {
         let sources = self.board.sources().values();
         let claims = sources.flat_map(|s| s.fetching.iter().filter(|f| f.claims).map(move |f| (s, f)));
-        claims.map(|(s, f)| f.progress + self.patience_with(s, f)).min()
+        let allowed = self.allowed_fetch_time();
+        claims.map(|(s, f)| f.progress + self.patience_with(s, f, allowed)).min()
     }
 
     /// The time without progress after which a request is too old. A chunk that is fetched from one source at a time is begun anew
     /// with each request, so there the time doubles with every request that was given up: any link that is not dead brings it at last.
     /// Before anything has arrived nothing is lost by asking somebody else, so until then the quickest holder's time is the measure:
     /// with that of a source that has never brought anything, a liar cost a peer of random run 590 a minute.
-    fn patience_with(&self, source: &Source, fetching: &Fetching) -> Duration {
+    fn patience_with(&self, source: &Source, fetching: &Fetching, allowed: Duration) -> Duration {
         let doublings = self.board.given_up_alone(fetching.chunk).min(DOUBLINGS);
         let quickest = || {
             let holders =
@@ -43,12 +44,13 @@ impl Swarm {
         };
         let begun = fetching.arriving || !self.board.is_alone(fetching.chunk);
         let usual = if begun { source.fetch_time } else { quickest().or(source.fetch_time) };
-        self.patience(usual) * (1 << doublings)
+        self.patience(usual).max(allowed) * (1 << doublings)
     }
 
     /// Takes the claims of requests that are too old, so that their chunks are asked elsewhere as well.
     pub(super) fn give_up_claims(&mut self, now: Time) {
-        let is_old = |s: &Source, f: &Fetching| f.progress + self.patience_with(s, f) <= now;
+        let allowed = self.allowed_fetch_time();
+        let is_old = |s: &Source, f: &Fetching| f.progress + self.patience_with(s, f, allowed) <= now;
         let stuck: Vec<(SourceId, ChunkId, bool)> = (self.board.sources().iter())
             .flat_map(|(id, s)| {
                 let old = s.fetching.iter().filter(|f| f.claims && is_old(s, f));

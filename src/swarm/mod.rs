@@ -7,10 +7,12 @@
 //! Invariant: what `event` promises about every request; [`Swarm::check_invariants`] states the rest.
 //!
 //! Not here: any rule. This file wires the parts: what is known (`board`, `source`), what we ask (`requester`, `picker`, `window`,
-//! `hedge`, `silence`, `endgame`), what crosses between zones (`zone`, `border`, `members`, `thin`), what we give (`uploader`, `firstpass`, `debt`),
-//! what we tell (`announce`), whom we stop believing (`blame`), and who is not worth a place (`lag`). What happened, written down, is
+//! `hedge`, `silence`, `endgame`), what crosses between zones (`zone`, `border`, `members`, `thin`), what we give (`uploader`, `firstpass`,
+//! `debt`), what we tell (`announce`), whom we stop believing (`blame`), who is not worth a place (`lag`), and what our own limits cost
+//! (`allowance`). What happened, written down, is
 //! `trace`; what all of it occupies, `footprint`.
 
+mod allowance;
 mod announce;
 mod blame;
 mod board;

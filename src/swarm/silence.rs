@@ -56,19 +56,21 @@ impl Swarm {
     /// Sources that owe us an answer or an acknowledgement for longer than usual, each with the time at which it counts as silent.
     fn debtors(&self) -> (impl Iterator<Item = (SourceId, Time)>, impl Iterator<Item = (SourceId, Time)>) {
         let silence = self.config.silence;
+        let (fetch_time, upload_time) = (self.allowed_fetch_time(), self.allowed_upload_time());
         let counts = |s: &&Source| s.silent.is_none() && !s.profile.local;
         let asked = self.board.sources().iter().filter(move |(_, s)| counts(s)).filter_map(move |(id, s)| {
             let stuck = s.is_stuck();
             // What is fetched from one source at a time has a patience of its own, and what crosses a thin link comes when it comes.
             let owed = s.fetching.iter().filter(|f| !f.cancelled && (stuck || !s.far && !self.board.is_alone(f.chunk)));
             let oldest = owed.map(|f| f.progress).min()?;
-            let quiet = if stuck { silence } else { silence.max(self.usual(s.fetch_time) * QUIET_FACTOR) };
+            let quiet =
+                if stuck { silence } else { silence.max(self.usual(s.fetch_time) * QUIET_FACTOR).max(fetch_time) };
             Some((*id, (s.heard + quiet).max(oldest + quiet)))
         });
         let served = self.uploader.receivers().filter_map(move |(id, since)| {
             let source = self.board.source(id).filter(counts)?;
             let usual = source.upload_time.or_else(|| self.uploader.longest());
-            Some((id, (since + self.patience(usual)).max(source.heard + silence)))
+            Some((id, (since + self.patience(usual).max(upload_time)).max(source.heard + silence)))
         });
         (asked, served)
     }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod allowance;
 mod blame;
 mod debt;
 mod lag;

@@ -312,6 +312,8 @@ impl Swarm {
     /// that number from running away. A factor between 1 and 3 moves the makespan by a point at most (simulated).
     fn turn_time(&self) -> Duration {
         let quickest = self.uploader.recent.iter().min();
-        quickest.map_or(self.config.hedge_after, |time| *time + *time / 2)
+        let usual = quickest.map_or(self.config.hedge_after, |time| *time + *time / 2);
+        // What our own limit holds up is not held up by its receiver.
+        usual.max(self.allowed_upload_time())
     }
 }

@@ -118,7 +118,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseUnitError> {
 }
 
 /// The leading decimal number and what follows it.
-fn split_number(text: &str) -> Result<(&str, &str), ParseUnitError> {
+pub(super) fn split_number(text: &str) -> Result<(&str, &str), ParseUnitError> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, rest) = text.split_at(end);
     if number.is_empty() || number.starts_with('.') || number.ends_with('.') {

@@ -19,6 +19,7 @@ mod control;
 mod frame;
 mod haves;
 pub mod limits;
+mod packing;
 mod reason;
 mod request;
 
@@ -26,8 +27,9 @@ pub use bounded::{List, Text, TooLong};
 pub use control::{ContentIndex, Form, Hello, Message, Offer, PeerAddr, PeerId, Peers, Reach, Reject, VERSION, Wants};
 pub use frame::{Frame, FrameReader, Head, WireError, decode, encode};
 pub use haves::Haves;
+pub use packing::{BadFrame, PackLevel, SAMPLE_LEN, pack, promises, samples, unpack};
 pub use reason::{Reason, StreamCode};
-pub use request::{Answer, Encoding, Open, Ranges, Refusal, Request, Trailer};
+pub use request::{Accepts, Answer, Encoding, Open, Ranges, Refusal, Request, Trailer};
 
 #[cfg(test)]
 mod tests;

@@ -75,8 +75,23 @@ impl Ranges {
     }
 }
 
+/// How an asker takes the bytes of a whole chunk. Parts of one, and zeros, travel the same way whatever this says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Accepts {
+    /// As they are.
+    #[default]
+    Raw,
+    /// Packed where that saves something, or as they are.
+    Packed,
+    /// The same, unless packing takes longer than it saves.
+    Quicker {
+        /// How quickly the sender's bytes came to the asker of late, in KiB a second; zero when that is not known.
+        delivery: u32,
+    },
+}
+
 /// "Send me this chunk."
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The content, by the asking side's number.
     pub content: ContentIndex,
@@ -86,6 +101,38 @@ pub struct Request {
     pub ranges: Ranges,
     /// Whether another chunk will not do. Always set together with ranges.
     pub exact: bool,
+    /// Whether it may be packed. Never with ranges.
+    pub accepts: Accepts,
+}
+
+impl Request {
+    fn put(&self, out: &mut Vec<u8>) {
+        let (packing, delivery) = match self.accepts {
+            Accepts::Raw => (0, None),
+            Accepts::Packed => (PACKED, None),
+            Accepts::Quicker { delivery } => (PACKED | QUICKER, Some(delivery)),
+        };
+        codec::put(&(self.content, self.chunk, &self.ranges, u8::from(self.exact) | packing), out);
+        if let Some(delivery) = delivery {
+            codec::put(&delivery, out);
+        }
+    }
+
+    fn take(body: &[u8]) -> Result<Self, BodyError> {
+        let ((content, chunk, ranges, how), used) =
+            codec::front::<(ContentIndex, u32, Ranges, u8), REQUEST_LEN_MAX>(body)?;
+        let rest = &body[used..];
+        let accepts = match how & !EXACT {
+            0 => Accepts::Raw,
+            PACKED => Accepts::Packed,
+            how if how == PACKED | QUICKER => Accepts::Quicker { delivery: codec::take::<_, REQUEST_LEN_MAX>(rest)? },
+            _ => return Err(BodyError::Malformed),
+        };
+        let exact = how & EXACT != 0;
+        let ends = rest.is_empty() || matches!(accepts, Accepts::Quicker { .. });
+        let fits = ranges.is_whole() || exact && accepts == Accepts::Raw;
+        (ends && fits).then_some(Self { content, chunk, ranges, exact, accepts }).ok_or(BodyError::Malformed)
+    }
 }
 
 /// The frame that opens a request stream.
@@ -172,6 +219,11 @@ const MANIFEST: u8 = 81;
 const REJECTED: u8 = 82;
 const TRAILER: u8 = 96;
 
+/// Bits of the byte that says how a chunk is wanted.
+const EXACT: u8 = 1;
+const PACKED: u8 = 2;
+const QUICKER: u8 = 4;
+
 impl Frame for Open {
     const KINDS: &'static [Kind] = &[
         Kind(CHUNK, "Chunk", REQUEST_LEN_MAX),
@@ -189,7 +241,7 @@ impl Frame for Open {
 
     fn put_body(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Chunk(request) => codec::put(request, out),
+            Self::Chunk(request) => request.put(out),
             Self::Header { id } => codec::put(id, out),
             Self::Page { id, page } => codec::put(&(id, page), out),
         }
@@ -197,11 +249,7 @@ impl Frame for Open {
 
     fn take_body(kind: u8, body: &[u8]) -> Result<Self, BodyError> {
         match kind {
-            CHUNK => {
-                let request: Request = codec::take::<_, REQUEST_LEN_MAX>(body)?;
-                let fits = request.ranges.is_whole() || request.exact;
-                fits.then_some(Self::Chunk(request)).ok_or(BodyError::Malformed)
-            }
+            CHUNK => Request::take(body).map(Self::Chunk),
             HEADER => Ok(Self::Header { id: codec::take::<_, REQUEST_LEN_MAX>(body)? }),
             PAGE => {
                 let (id, page) = codec::take::<_, REQUEST_LEN_MAX>(body)?;

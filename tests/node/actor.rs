@@ -30,6 +30,8 @@ pub(crate) const INDEX: ContentIndex = ContentIndex(5);
 pub(crate) enum Reply {
     /// With these bytes of the chunk, or the parts of them that were asked for, and this proof.
     Data(Vec<u8>, Option<SignedBatch>),
+    /// With this frame, as if it were the chunk packed, and this many bytes of it announced.
+    Packed(Vec<u8>, u32),
     /// With the beginning of an answer, so many of these bytes; the stream stays open.
     Begun(Vec<u8>, usize),
     /// Not, and it says so.
@@ -208,6 +210,7 @@ impl Actor {
                     let _ = asked.send(request.clone());
                     match reply(&self, &request) {
                         Reply::Data(data, proof) => answer_chunk(&mut send, &request, &data, proof).await,
+                        Reply::Packed(frame, length) => answer_packed(&mut send, &request, &frame, length).await,
                         Reply::Begun(data, len) => {
                             begin_answer(&mut send, &request, &data, len).await;
                             unanswered.push(send);
@@ -273,6 +276,14 @@ async fn begin_answer(send: &mut SendStream, request: &Request, chunk: &[u8], le
 async fn answer_chunk(send: &mut SendStream, request: &Request, chunk: &[u8], proof: Option<SignedBatch>) {
     begin_answer(send, request, chunk, chunk.len()).await;
     let _ = frames::write(send, &Trailer { proof, waiting: 0 }).await;
+    let _ = send.finish();
+}
+
+async fn answer_packed(send: &mut SendStream, request: &Request, frame: &[u8], length: u32) {
+    let (chunk, ranges) = (request.chunk, request.ranges.clone());
+    let _ = frames::write(send, &Answer::Data { chunk, ranges, encoding: Encoding::Zstd, length }).await;
+    let _ = send.write_all(frame).await;
+    let _ = frames::write(send, &Trailer { proof: None, waiting: 0 }).await;
     let _ = send.finish();
 }
 

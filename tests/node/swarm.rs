@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use strew::identity::{Credentials, KeyRing, SwarmKey};
-use strew::node::{self, NodeConfig, NodeError, Report, Reports, Snapshot, Summary, Task};
+use strew::node::{self, Compression, NodeConfig, NodeError, Report, Reports, Snapshot, Summary, Task};
 use strew::units::{Bytes, Rng};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -45,6 +45,22 @@ impl Tree {
             let mut data = vec![0; len];
             rng.fill(&mut data);
             std::fs::write(&path, data).unwrap();
+        }
+        tree.set_times();
+        tree
+    }
+
+    /// The same names and sizes, with bytes that pack to a fraction.
+    pub(crate) fn of_words(seed: u64) -> Self {
+        let tree = Self::random(seed);
+        let mut rng = Rng::with_seed(seed);
+        for (path, bytes) in files(&tree.source()) {
+            let mut text = Vec::new();
+            while text.len() < bytes.len() {
+                text.extend_from_slice(["chunk ", "peer ", "of ", "a ", "swarm\n"][rng.usize(..5)].as_bytes());
+            }
+            text.truncate(bytes.len());
+            std::fs::write(tree.source().join(path), text).unwrap();
         }
         tree.set_times();
         tree
@@ -126,6 +142,11 @@ impl Running {
 
     pub(crate) async fn puller(dst: PathBuf, peers: &[SocketAddr]) -> Self {
         Self::start(Task::Pull { dst }, peers, |_| {}).await
+    }
+
+    /// A puller that asks for packed chunks.
+    pub(crate) async fn packed_puller(dst: PathBuf, peers: &[SocketAddr], compress: Compression) -> Self {
+        Self::start(Task::Pull { dst }, peers, |config| config.compress = compress).await
     }
 
     /// A puller in whose memory one chunk has room at a time: half of it is for chunks.

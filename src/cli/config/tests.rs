@@ -3,7 +3,9 @@
 use super::super::Args;
 use super::super::environment::Environment;
 use super::*;
-use crate::node::Expect;
+use crate::node::{Compression, Expect};
+use crate::units::BytesPerSecond;
+use crate::wire::PackLevel;
 
 /// The configuration of a command line, or its error's text.
 fn config(line: &str) -> Result<Config, String> {
@@ -34,6 +36,7 @@ fn defaults_are_those_of_the_help() {
     assert_eq!(node.peer_wait_timeout, Duration::from_secs(20));
     assert_eq!(node.transfer_idle_timeout, Some(Duration::from_secs(30)));
     assert_eq!((node.seed_idle_timeout, node.chunk_size, node.zone.as_deref()), (None, None, None));
+    assert_eq!((node.upload_limit, node.download_limit), (None, None));
     assert_eq!(node.trace, None);
     assert_eq!((node.expect, node.digest), (Expect::default(), DigestKind::Blake3));
     assert_eq!((node.symlinks, config.output), (SymlinkPolicy::Refuse, Output::Text));
@@ -47,7 +50,8 @@ fn every_flag_reaches_the_configuration() {
         "{pin} -dst local:/b -peer-list a,10.0.0.1 --peer-list [::1]:7,a -listen-addr 127.0.0.1:0 -exit-complete \
          -chunk-size 1048576 -verify-on-complete=TRUE -transfer-idle-timeout 1m30s -peer-wait-timeout=5s \
          -seed-idle-timeout 1h -statistics -verbose --output json --key-file - --symlinks skip --zone eu-1 --memory 1GiB \
-         -trace run.trace -congestion=cubic",
+         -trace run.trace -congestion=cubic -upload-limit 80Mbit/s --download-limit 10MiB/s \
+         -compress-type zstd --compress-level 3",
     ));
     let peers: Vec<String> = config.node.peers.iter().map(ToString::to_string).collect();
     let expected = Config {
@@ -61,6 +65,10 @@ fn every_flag_reaches_the_configuration() {
             symlinks: SymlinkPolicy::Skip,
             zone: Some("eu-1".into()),
             memory: Bytes(1 << 30),
+            upload_limit: BytesPerSecond::new(10_000_000),
+            download_limit: BytesPerSecond::new(10 << 20),
+            compress: Compression::Zstd,
+            compress_level: PackLevel::new(3).unwrap(),
             trace: Some("run.trace".into()),
             congestion: CongestionControl::Cubic,
             verify_on_complete: true,
@@ -157,7 +165,7 @@ fn words_without_a_flag_are_refused_with_a_hint() {
 
 #[test]
 fn flags_of_later_features_are_unknown() {
-    for flag in ["-compress-type=zstd", "--wait-host=a:1", "-peer-num-concurrent=2"] {
+    for flag in ["-files-per-chunk=5", "--wait-host=a:1", "-peer-num-concurrent=2"] {
         assert!(config(&format!("-src /a {flag}")).unwrap_err().contains("unexpected argument"), "{flag}");
     }
 }

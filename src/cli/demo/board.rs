@@ -189,6 +189,8 @@ mod tests {
             received: done << 20,
             copied: 0,
             uploaded: uploaded << 20,
+            wire_received: done << 20,
+            wire_uploaded: uploaded << 20,
         }
     }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use quinn::SendStream;
 use tokio::sync::oneshot;
 use tokio::time::{pause, resume, sleep};
@@ -5,7 +7,7 @@ use tokio::time::{pause, resume, sleep};
 use super::*;
 use crate::net::testing::{Pair, pair, within};
 use crate::swarm::Part;
-use crate::wire::{ContentIndex, Refusal};
+use crate::wire::{ContentIndex, Refusal, StreamCode, Trailer};
 
 const CHUNK: u64 = 64 << 10;
 /// Bytes of the chunk that is answered.
@@ -41,9 +43,18 @@ async fn ask_for(
     exact: bool,
     arriving: impl FnOnce(ChunkId) -> Arc<Assembly>,
 ) -> Outcome {
-    let request = Request { content: ContentIndex(0), chunk: 3, ranges, exact };
+    let request = Request { content: ContentIndex(0), chunk: 3, ranges, exact, accepts: Accepts::Raw };
+    ask_with(connection, budget, request, arriving).await
+}
+
+async fn ask_with(
+    connection: &Connection,
+    budget: &Budget,
+    request: Request,
+    arriving: impl FnOnce(ChunkId) -> Arc<Assembly>,
+) -> Outcome {
     let mut whole = None;
-    let fetch = Fetch { connection, source: SOURCE, request, layout: layout(), budget };
+    let fetch = Fetch { connection, source: SOURCE, request, layout: layout(), budget, delivery: &Delivery::default() };
     let fetched = fetch.run(arriving, &mut whole).await;
     (fetched, whole)
 }
@@ -98,6 +109,50 @@ async fn an_all_zero_chunk_comes_without_bytes() {
     })
     .await;
     assert_eq!(whole.unwrap().data, vec![0; LEN as usize]);
+}
+
+/// What comes of a request for chunk 3, which is answered with this frame.
+async fn answered_with_a_frame(accepts: Accepts, frame: Vec<u8>, length: u32, budget: &Budget) -> Outcome {
+    let pair = pair().await;
+    let serving = async {
+        let mut send = next_request(&pair.dialled).await;
+        let answer = Answer::Data { chunk: 3, ranges: Ranges::WHOLE, encoding: Encoding::Zstd, length };
+        frames::write(&mut send, &answer).await.unwrap();
+        // Whoever does not want it has stopped the stream.
+        let _ = send.write_all(&frame).await;
+        let _ = frames::write(&mut send, &Trailer { proof: None, waiting: 5 }).await;
+        let _ = send.finish();
+        send
+    };
+    let request = Request { content: ContentIndex(0), chunk: 3, ranges: Ranges::WHOLE, exact: false, accepts };
+    let begin = |chunk| Arc::new(Assembly::new(layout(), chunk));
+    let asking = ask_with(&pair.dialling, budget, request, begin);
+    within(async { tokio::join!(asking, serving) }).await.0
+}
+
+#[tokio::test]
+async fn a_packed_chunk_comes_as_it_was_packed_and_counts_as_what_it_is() {
+    let budget = Budget::new(2 * CHUNK);
+    let frame = vec![9; 1000];
+    for accepts in [Accepts::Packed, Accepts::Quicker { delivery: 0 }] {
+        let (fetched, whole) = answered_with_a_frame(accepts, frame.clone(), 1000, &budget).await;
+        let whole = whole.unwrap();
+        assert_eq!((whole.packed, &whole.data, whole.from), (true, &frame, vec![(SOURCE, LEN)]));
+        assert_eq!(fetched.unwrap().waiting, 5);
+        assert!(budget.free() < CHUNK, "there is room for what it unpacks to");
+        drop(whole.permit);
+    }
+    assert_eq!((budget.arrived(), budget.travelled(), budget.free()), (2 * CHUNK, 2000, 2 * CHUNK));
+}
+
+#[tokio::test]
+async fn a_packed_chunk_that_nobody_asked_for_or_that_is_longer_than_the_chunk_is_refused() {
+    let budget = Budget::new(2 * CHUNK);
+    for (accepts, length) in [(Accepts::Raw, 1000), (Accepts::Packed, LEN), (Accepts::Packed, 100 << 20)] {
+        let (fetched, whole) = answered_with_a_frame(accepts, vec![9; 1000], length, &budget).await;
+        assert!(fetched.unwrap_err().is_violation() && whole.is_none(), "{accepts:?} {length}");
+    }
+    assert_eq!((budget.arrived(), budget.free()), (0, 2 * CHUNK));
 }
 
 #[tokio::test]

@@ -251,3 +251,20 @@ fn what_follows_the_last_frame_is_handed_back() {
     assert_eq!(reader.poll(), Ok(Some(answer)));
     assert_eq!(reader.into_rest(), b"bytes");
 }
+
+#[test]
+fn a_request_that_wants_what_cannot_be_is_refused() {
+    let request = |ranges: &str, how: u8, more: &[u8]| {
+        let ranges: Vec<u8> = ranges.bytes().map(|digit| digit - b'0').collect();
+        decode::<Open>(&framed(64, &[&[0, 3][..], &ranges, &[how], more].concat()))
+    };
+    for how in [0, 1, 2, 3] {
+        assert!(request("0", how, &[]).is_ok(), "{how}");
+    }
+    assert!(request("0", 7, &[9]).is_ok() && request("109", 1, &[]).is_ok());
+    // Packed if quicker, but not packed; bits that mean nothing; a rate without a question; ranges that are packed.
+    for (ranges, how, more) in [("0", 4, &[9][..]), ("0", 8, &[]), ("0", 130, &[]), ("0", 2, &[9]), ("0", 6, &[])] {
+        assert!(request(ranges, how, more).is_err(), "{how}");
+    }
+    assert!(request("109", 3, &[]).is_err() && request("109", 0, &[]).is_err());
+}

@@ -89,10 +89,13 @@ fn messages() -> Vec<Message> {
 }
 
 fn opens() -> Vec<Open> {
-    let request = |ranges: Ranges, exact| Request { content: ContentIndex(0), chunk: 300, ranges, exact };
+    let request =
+        |ranges: Ranges, exact, accepts| Request { content: ContentIndex(0), chunk: 300, ranges, exact, accepts };
     vec![
-        Open::Chunk(request(Ranges::WHOLE, false)),
-        Open::Chunk(request(Ranges::new(&[0..10, 10..70_000]).unwrap(), true)),
+        Open::Chunk(request(Ranges::WHOLE, false, Accepts::Raw)),
+        Open::Chunk(request(Ranges::new(&[0..10, 10..70_000]).unwrap(), true, Accepts::Raw)),
+        Open::Chunk(request(Ranges::WHOLE, false, Accepts::Packed)),
+        Open::Chunk(request(Ranges::WHOLE, true, Accepts::Quicker { delivery: 7000 })),
         Open::Header { id: id(1) },
         Open::Page { id: id(1), page: 2 },
     ]

@@ -103,11 +103,14 @@ fn some_ranges() -> impl Strategy<Value = Ranges> {
 }
 
 fn some_open() -> impl Strategy<Value = Open> {
-    let request = (some_index(), any::<u32>(), some_ranges(), any::<bool>());
+    let quicker = any::<u32>().prop_map(|delivery| Accepts::Quicker { delivery });
+    let accepts = prop_oneof![Just(Accepts::Raw), Just(Accepts::Packed), quicker];
+    let request = (some_index(), any::<u32>(), some_ranges(), any::<bool>(), accepts);
     prop_oneof![
-        request.prop_map(|(content, chunk, ranges, exact)| {
+        request.prop_map(|(content, chunk, ranges, exact, accepts)| {
             let exact = exact || !ranges.is_whole();
-            Open::Chunk(Request { content, chunk, ranges, exact })
+            let accepts = if ranges.is_whole() { accepts } else { Accepts::Raw };
+            Open::Chunk(Request { content, chunk, ranges, exact, accepts })
         }),
         some_id().prop_map(|id| Open::Header { id }),
         (some_id(), any::<u32>()).prop_map(|(id, page)| Open::Page { id, page }),
