@@ -70,11 +70,15 @@ impl NodeSocket {
     }
 
     /// Reads what is there; `None` when nothing is.
-    fn read(&self, buffers: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) -> io::Result<Option<usize>> {
-        match self.system.recv((&*self.socket).into(), buffers, meta) {
-            Ok(messages) => Ok(Some(messages)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
+    ///
+    /// An error is what became of some datagram that was sent, to whomever, and the kernel tells it once: no reason to give up the socket.
+    fn read(&self, buffers: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) -> Option<usize> {
+        loop {
+            match self.system.recv((&*self.socket).into(), buffers, meta) {
+                Ok(messages) => return Some(messages),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) => tracing::debug!(%error, "the socket tells an error"),
+            }
         }
     }
 }
@@ -104,7 +108,7 @@ impl AsyncUdpSocket for NodeSocket {
         loop {
             let Some(watch) = &reader.watch else {
                 ready!(reader.rest.as_mut().poll(context));
-                match self.read(buffers, meta)? {
+                match self.read(buffers, meta) {
                     Some(messages) => {
                         return Poll::Ready(Ok(reader.came(&self.socket, buffers.len(), &meta[..messages])?));
                     }
@@ -113,7 +117,7 @@ impl AsyncUdpSocket for NodeSocket {
                 continue;
             };
             let mut ready = ready!(watch.poll_read_ready(context))?;
-            match self.read(buffers, meta)? {
+            match self.read(buffers, meta) {
                 Some(messages) => {
                     return Poll::Ready(Ok(reader.came(&self.socket, buffers.len(), &meta[..messages])?));
                 }
