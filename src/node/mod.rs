@@ -13,6 +13,7 @@ mod bans;
 mod blame;
 mod candidates;
 mod choose;
+mod clock;
 mod config;
 mod connect;
 mod content;
@@ -53,7 +54,7 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use quinn::Endpoint;
 use tokio::sync::mpsc;
@@ -76,6 +77,7 @@ use crate::units::{Rng, Time};
 use crate::wire::{Message, PeerId, Reason};
 use bans::Bans;
 use candidates::Candidates;
+use clock::Clock;
 use content::Content;
 use dials::Dials;
 use event::{Event, Events};
@@ -134,20 +136,6 @@ pub async fn run(
 struct Inbox {
     events: mpsc::UnboundedReceiver<Event>,
     links: mpsc::Receiver<(SourceId, LinkEvent)>,
-}
-
-/// The clock of a run.
-#[derive(Clone, Copy, Debug)]
-struct Clock(Instant);
-
-impl Clock {
-    fn now(self) -> Time {
-        Time::ZERO + self.0.elapsed()
-    }
-
-    fn instant(self, time: Time) -> tokio::time::Instant {
-        tokio::time::Instant::from_std(self.0 + (time - Time::ZERO))
-    }
 }
 
 /// Everything that a node knows. Its methods are in the files of this room, one concern each.

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::bans::Bans;
 use super::candidates::Candidates;
+use super::clock::Clock;
 use super::dials::Dials;
 use super::error::NodeError;
 use super::event::{Event, Events};
@@ -28,7 +29,7 @@ use super::renewal::{Renewal, may_run};
 use super::report::{Report, Reports};
 use super::totals::Totals;
 use super::zones::Zones;
-use super::{Clock, Inbox, LINK_EVENTS, Node, NodeConfig, Task};
+use super::{Inbox, LINK_EVENTS, Node, NodeConfig, Task};
 use crate::discovery::Resolver;
 use crate::identity::Credentials;
 use crate::manifest::{ContentId, Endorsement, Manifest};
