@@ -17,6 +17,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use super::certificates::CertificateArgs;
 use super::certs::CertsCommand;
 use super::exit::ExitCode;
+use super::lists::ListArgs;
 use super::spelling::{self, Flags};
 
 /// What the user typed.
@@ -130,6 +131,9 @@ pub struct TransferArgs {
     /// Peers to connect to.
     #[arg(long, value_name = "PEER,...", help_heading = WHO, help = PEER_LIST_HELP)]
     pub peer_list: Vec<String>,
+    /// Lists of peers that change.
+    #[command(flatten)]
+    pub lists: ListArgs,
     /// UDP address to listen on.
     #[arg(long, value_name = "ADDR", help_heading = WHO, help = LISTEN_ADDR_HELP)]
     pub listen_addr: Option<String>,

@@ -18,6 +18,7 @@ use clap::ValueEnum;
 use super::args::{CongestionWord, DigestWord, OutputWord, SymlinkWord, TransferArgs};
 use super::environment::Environment;
 use super::expect;
+use super::lists::ListArgs;
 use super::usage::UsageError;
 use crate::chunk::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN};
 use crate::discovery::{DEFAULT_PORT, PeerName};
@@ -64,6 +65,7 @@ impl Config {
         let peer_wait = time("--peer-wait-timeout", args.peer_wait_timeout.as_deref(), usual.peer_wait_timeout)?;
         let node = NodeConfig {
             peers: peers(&args.peer_list)?,
+            lists: args.lists.lists()?,
             listen: args
                 .listen_addr
                 .as_deref()
@@ -128,10 +130,19 @@ impl Config {
         Ok(self)
     }
 
+    /// The same with what files and environment say about asking web servers.
+    ///
+    /// # Errors
+    /// [`UsageError`] for a token that cannot be read.
+    pub fn asking_the_web(mut self, args: &ListArgs, environment: &Environment) -> Result<Self, UsageError> {
+        self.node.lists.http = args.http(environment, self.node.lists.provider.as_ref())?;
+        Ok(self)
+    }
+
     /// Whether this is a local copy that leaves when it is done, so that no other machine takes part.
     #[must_use]
     pub fn needs_nobody(&self) -> bool {
-        matches!(self.node.task, Task::Copy { .. }) && self.node.exit_complete && self.node.peers.is_empty()
+        matches!(self.node.task, Task::Copy { .. }) && self.node.exit_complete && !self.node.lists_anybody()
     }
 
     /// What is published, if anything.
@@ -183,6 +194,9 @@ fn local_path(flag: &'static str, path: &Path) -> Result<PathBuf, UsageError> {
 fn peers(lists: &[String]) -> Result<Vec<PeerName>, UsageError> {
     let mut peers: Vec<PeerName> = Vec::new();
     for entry in lists.iter().flat_map(|list| list.split(',')) {
+        if entry.trim().starts_with("file:") {
+            return Err(UsageError::ListInList { value: entry.trim().to_owned() });
+        }
         let peer = entry.parse()?;
         if !peers.contains(&peer) {
             peers.push(peer);

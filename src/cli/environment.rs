@@ -34,6 +34,10 @@ pub struct Environment {
     pub zone: Option<String>,
     /// `STREW_CONGESTION`: what decides how much is on the way to a peer.
     pub congestion: Option<String>,
+    /// `STREW_REGISTRY_TOKEN`: what a registry asks for.
+    pub registry_token: Option<Zeroizing<String>>,
+    /// `SSL_CERT_FILE`: a PEM file with authorities for HTTPS, a convention of many programs and images.
+    pub ssl_cert_file: Option<PathBuf>,
     /// `STREW_LOG`: the log's filter.
     pub log: Option<String>,
     /// `STREW_DEMO`: the process id of the demonstration that this process belongs to.
@@ -54,6 +58,8 @@ impl Environment {
             bundle: std::env::var_os("STREW_BUNDLE").map(PathBuf::from),
             zone: text("STREW_ZONE")?,
             congestion: text("STREW_CONGESTION")?,
+            registry_token: text("STREW_REGISTRY_TOKEN")?.map(Zeroizing::new),
+            ssl_cert_file: std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()).map(PathBuf::from),
             log: text("STREW_LOG")?,
             demo: std::env::var(leash::PARENT).ok().and_then(|id| id.parse().ok()),
         })

@@ -16,6 +16,7 @@ mod expect;
 mod file;
 mod invitation;
 mod key;
+mod lists;
 mod panic;
 mod transfer;
 mod usage;
@@ -91,6 +92,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn transfer(args: &TransferArgs, environment: &Environment, screen: &Screen) -> ExitCode {
     let config = Config::from_args(args).and_then(|config| {
         let config = config.in_zone_of(environment)?.controlled_by(args, environment)?;
+        let config = config.asking_the_web(&args.lists, environment)?;
         logging::init(config.verbose, environment.log.as_deref(), screen)?;
         Ok(config)
     });

@@ -27,6 +27,7 @@ mod finish;
 mod gossip;
 mod lifecycle;
 mod links;
+mod lookout;
 mod neighbourhood;
 mod obtain;
 mod press;
@@ -38,6 +39,7 @@ mod recent;
 mod recheck;
 mod renewal;
 mod report;
+mod roster;
 mod serve;
 mod snapshot;
 mod start;
@@ -84,6 +86,7 @@ use event::{Event, Events};
 use exchange::Changes;
 use expect::LeftAlone;
 use links::Links;
+use lookout::Lookout;
 use neighbourhood::Turnover;
 use obtain::{Seek, Stored};
 use press::Press;
@@ -156,6 +159,7 @@ struct Node {
 
     links: Links,
     next_source: u32,
+    lookout: Lookout,
     candidates: Candidates,
     zones: Zones,
     changes: Changes,
@@ -164,9 +168,6 @@ struct Node {
     dials: Dials,
     /// Peers that were complained about, so that an unreachable one costs one line.
     complained: BTreeSet<IpAddr>,
-    unresolved: BTreeSet<String>,
-    /// Names of the peer list that were looked up at least once.
-    looked_up: BTreeSet<String>,
     bans: Bans,
     last_failure: Option<String>,
     /// A peer that turned out to follow another content.
@@ -305,6 +306,7 @@ impl Node {
         match event {
             Event::Panicked => return Err(NodeError::Panicked),
             Event::Resolved { name, outcome } => self.on_resolved(&name, outcome),
+            Event::Polled(outcome) => self.on_polled(outcome),
             Event::Greeted { greeted, address } => self.on_greeted(*greeted, address),
             Event::NotGreeted { address, dialled, error } => self.on_not_greeted(address, dialled, &error),
             Event::Probed { address, echo } => self.on_probed(address, echo),
