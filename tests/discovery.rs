@@ -1,4 +1,4 @@
-//! Lists of peers that change: URLs, files, records of a name server; real processes on the loopback interface.
+//! Lists of peers that change: URLs, files, records of a name server, registries; real processes on the loopback interface.
 //!
 //! The name server and the web server are the test's own and say exactly what a test wants, slips included. Each bug of the ancestor's
 //! discovery has a test here whose comment names what was wrong there.
@@ -17,5 +17,7 @@ mod fleet;
 mod lists;
 #[path = "discovery/names.rs"]
 mod names;
+#[path = "discovery/registry.rs"]
+mod registry;
 #[path = "discovery/web.rs"]
 mod web;

@@ -66,10 +66,11 @@ impl Config {
         let node = NodeConfig {
             peers: peers(&args.peer_list)?,
             lists: args.lists.lists()?,
+            registry: args.lists.registry()?,
             listen: args
                 .listen_addr
                 .as_deref()
-                .map_or(Ok(usual.listen), |text| parse_listen(text, usual.listen.ip()))?,
+                .map_or(Ok(usual.listen), |text| parse_listen(text, usual.listen.ip(), DEFAULT_PORT))?,
             chunk_size,
             expect: expect::parse(&args.expect)?,
             digest: match args.digest {
@@ -135,7 +136,8 @@ impl Config {
     /// # Errors
     /// [`UsageError`] for a token that cannot be read.
     pub fn asking_the_web(mut self, args: &ListArgs, environment: &Environment) -> Result<Self, UsageError> {
-        self.node.lists.http = args.http(environment, self.node.lists.provider.as_ref())?;
+        let registry = self.node.registry.as_ref().map(|registration| &registration.url);
+        self.node.lists.http = args.http(environment, registry, self.node.lists.provider.as_ref())?;
         Ok(self)
     }
 
@@ -205,10 +207,10 @@ fn peers(lists: &[String]) -> Result<Vec<PeerName>, UsageError> {
     Ok(peers)
 }
 
-fn parse_listen(value: &str, every: IpAddr) -> Result<SocketAddr, UsageError> {
+pub(super) fn parse_listen(value: &str, every: IpAddr, usual_port: u16) -> Result<SocketAddr, UsageError> {
     let text = value.trim();
     let any = || text.strip_prefix(':').and_then(|port| port.parse().ok()).map(|port| (every, port));
-    let bare = || text.trim_matches(['[', ']']).parse::<IpAddr>().ok().map(|ip| (ip, DEFAULT_PORT));
+    let bare = || text.trim_matches(['[', ']']).parse::<IpAddr>().ok().map(|ip| (ip, usual_port));
     match text.parse().ok().or_else(|| any().or_else(bare).map(SocketAddr::from)) {
         Some(address) => Ok(address),
         None => Err(UsageError::Listen { value: value.to_owned(), example: "0.0.0.0:10090 or [::]:10090" }),

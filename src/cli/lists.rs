@@ -17,7 +17,9 @@ use zeroize::Zeroizing;
 
 use super::environment::Environment;
 use super::usage::UsageError;
-use crate::discovery::{HttpSettings, HttpUrl, Lists, Origin, Provider, TOKEN_LEN_MAX, Token};
+use crate::discovery::{
+    HttpSettings, HttpUrl, Lists, Origin, Provider, Registration, SelfEndpoint, TOKEN_LEN_MAX, Token,
+};
 use crate::units::parse_duration;
 
 /// The flags.
@@ -39,10 +41,24 @@ pub struct ListArgs {
     /// Pause between two questions for such a list; names are not asked for before their TTL is over [default: 3s].
     #[arg(long, value_name = "TIME", help_heading = HEADING)]
     pub peer_list_poll_interval: Option<String>,
+    /// The registry to which this node says that it is there, and good-bye when it leaves.
+    #[arg(long, value_name = "URL", help_heading = HEADING)]
+    pub peer_registry_heartbeat_url: Option<String>,
+    /// The address that the registry is told; auto is the address from which this machine reaches the registry, with the port that
+    /// it listens on [default: auto].
+    #[arg(long, value_name = "PEER", help_heading = HEADING)]
+    pub peer_registry_self_endpoint: Option<String>,
+    /// Pause between two heartbeats; an entry holds for twice as long [default: 5s].
+    #[arg(long, value_name = "TIME", help_heading = HEADING)]
+    pub peer_registry_heartbeat_interval: Option<String>,
+    /// How long the registry's answer is waited for [default: 3s].
+    #[arg(long, value_name = "TIME", help_heading = HEADING)]
+    pub peer_registry_timeout: Option<String>,
     /// A PEM file with the only authorities to trust for https URLs [default: $SSL_CERT_FILE, else those of the web].
     #[arg(long, value_name = "FILE", help_heading = HEADING)]
     pub http_ca_file: Option<PathBuf>,
-    /// A file with the bearer token that the list's server asks for; it is sent to nobody else [default: $STREW_REGISTRY_TOKEN].
+    /// A file with the bearer token that the registry asks for; it is sent to the registry alone, or without one to where the list
+    /// is [default: $STREW_REGISTRY_TOKEN].
     #[arg(long, value_name = "FILE", help_heading = HEADING)]
     pub peer_registry_token_file: Option<PathBuf>,
 }
@@ -81,13 +97,35 @@ impl ListArgs {
         })
     }
 
-    /// How web servers are asked: who is trusted, and what the owner of the list is told.
-    pub(super) fn http(&self, environment: &Environment, list: Option<&Provider>) -> Result<HttpSettings, UsageError> {
+    /// The registry to announce this node to.
+    pub(super) fn registry(&self) -> Result<Option<Registration>, UsageError> {
+        let (beat, timeout) = ("--peer-registry-heartbeat-interval", "--peer-registry-timeout");
+        let Some(text) = not_empty(&self.peer_registry_heartbeat_url) else { return Ok(None) };
+        let endpoint = match not_empty(&self.peer_registry_self_endpoint).map(str::trim) {
+            None => SelfEndpoint::Auto,
+            Some(text) if text.eq_ignore_ascii_case("auto") => SelfEndpoint::Auto,
+            Some(text) => SelfEndpoint::Named(text.parse().map_err(UsageError::SelfEndpoint)?),
+        };
+        let usual = Registration::new(text.parse().map_err(UsageError::Registry)?, endpoint);
+        Ok(Some(Registration {
+            interval: interval(beat, self.peer_registry_heartbeat_interval.as_deref(), usual.interval)?,
+            timeout: interval(timeout, self.peer_registry_timeout.as_deref(), usual.timeout)?,
+            ..usual
+        }))
+    }
+
+    /// How web servers are asked: who is trusted, and what the owner of `registry` (else of the list) is told.
+    pub(super) fn http(
+        &self,
+        environment: &Environment,
+        registry: Option<&HttpUrl>,
+        list: Option<&Provider>,
+    ) -> Result<HttpSettings, UsageError> {
         let list = match list {
             Some(Provider::Url(url)) => Some(url),
             _ => None,
         };
-        let owner: Option<Origin> = list.map(HttpUrl::origin);
+        let owner: Option<Origin> = registry.or(list).map(HttpUrl::origin);
         let token = token(self.peer_registry_token_file.as_deref(), environment)?;
         let ca_file = self.http_ca_file.clone().or_else(|| environment.ssl_cert_file.clone());
         Ok(HttpSettings { ca_file, token: owner.zip(token) })
@@ -96,7 +134,7 @@ impl ListArgs {
 
 type Parse = fn(&str) -> Result<Provider, crate::discovery::ProviderError>;
 
-/// The token: from a file, or from the environment.
+/// The token of a registry: from a file, or from the environment.
 pub(super) fn token(file: Option<&Path>, environment: &Environment) -> Result<Option<Token>, UsageError> {
     let parse = |from: String, text: &str| Token::parse(text).map_err(|reason| UsageError::Token { from, reason });
     if let Some(path) = file {

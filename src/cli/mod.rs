@@ -18,6 +18,7 @@ mod invitation;
 mod key;
 mod lists;
 mod panic;
+mod registry;
 mod transfer;
 mod usage;
 
@@ -44,6 +45,7 @@ pub use environment::Environment;
 pub use exit::ExitCode;
 pub use invitation::Invitation;
 pub use key::{KeyUseError, OwnKeys};
+pub use registry::RegistryError;
 pub use report::Reporter;
 pub use screen::Screen;
 pub use usage::UsageError;
@@ -70,6 +72,10 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     match &args.command {
         None => transfer(&args.transfer, &environment, &screen),
         Some(Command::Certs(certs)) => match certs::run(certs, &mut io::stdout().lock(), &screen) {
+            Ok(()) => ExitCode::Complete,
+            Err(error) => fail(&screen, error.exit_code(), &error),
+        },
+        Some(Command::Registry(registry)) => match registry::run(registry, &environment, &screen) {
             Ok(()) => ExitCode::Complete,
             Err(error) => fail(&screen, error.exit_code(), &error),
         },

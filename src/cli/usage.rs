@@ -9,7 +9,7 @@
 
 use super::config::{CHUNKS_IN_MEMORY, ZONE_LEN_MAX};
 use super::lists::INTERVAL_MIN;
-use crate::discovery::{PeerNameError, ProviderError, TokenError};
+use crate::discovery::{HttpUrlError, PeerNameError, ProviderError, TokenError};
 use crate::units::{Bytes, ParseUnitError};
 
 /// A command line that cannot be run (exit code 2).
@@ -130,6 +130,15 @@ pub enum UsageError {
         /// The value.
         value: String,
     },
+    /// A registry that cannot be read.
+    #[error("--peer-registry-heartbeat-url: {0}")]
+    Registry(#[source] HttpUrlError),
+    /// An own address that cannot be read.
+    #[error("--peer-registry-self-endpoint: {0}; or write auto")]
+    SelfEndpoint(#[source] PeerNameError),
+    /// Half of what TLS needs.
+    #[error("--tls-cert and --tls-key belong together; give both or none")]
+    HalfTls,
     /// A token that cannot be one.
     #[error("{from}: {reason}")]
     Token {

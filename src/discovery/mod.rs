@@ -14,6 +14,7 @@ mod list;
 mod name;
 mod own;
 mod provider;
+mod registry;
 mod resolve;
 
 pub use http::{
@@ -23,4 +24,8 @@ pub use list::{ENTRIES_MAX, Listing, NoPeerError};
 pub use name::{DEFAULT_PORT, Host, HostName, HostNameError, PeerName, PeerNameError};
 pub use own::own_address;
 pub use provider::{Lists, PollError, Poller, PollerError, Provider, ProviderError};
+pub use registry::{
+    Announcer, HOLDS_MAX, News, Registration, RegistryServer, RegistrySettings, SelfEndpoint, ServeError,
+    ServerCertificate,
+};
 pub use resolve::{PATIENCE, ResolveError, Resolver, ServiceError};

@@ -12,7 +12,7 @@ use super::recheck::Found;
 use super::renewal::Look;
 use super::upload::UploadError;
 use crate::chunk::ChunkId;
-use crate::discovery::{Listing, PeerName, PollError, ResolveError};
+use crate::discovery::{Listing, News, PeerName, PollError, ResolveError};
 use crate::manifest::{Digest, Manifest};
 use crate::net::{Echo, FetchError, Greeted, LinkError, ObtainError};
 use crate::store::StoreError;
@@ -27,6 +27,8 @@ pub(super) enum Event {
     Resolved { name: PeerName, outcome: Result<Vec<SocketAddr>, ResolveError> },
     /// The list of peers that changes was asked for.
     Polled(Result<Listing, PollError>),
+    /// The registry was told of us, or could not be.
+    Announced(News),
     /// A connection is there and hellos are exchanged. `address` is what we dialled, if we did.
     Greeted { greeted: Box<Greeted>, address: Option<SocketAddr> },
     /// No neighbour came of a connection.

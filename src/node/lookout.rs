@@ -186,7 +186,7 @@ fn pause(interval: Duration, failures: u32, rng: &mut Rng) -> Duration {
 }
 
 /// An error and its causes in one sentence.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

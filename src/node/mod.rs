@@ -8,6 +8,7 @@
 //! Not here: decisions about chunks (`swarm`), flags and lines (`cli`).
 
 mod addresses;
+mod announce;
 mod assembly;
 mod bans;
 mod blame;
@@ -77,6 +78,7 @@ use crate::store::{Opened, Pool, Published};
 use crate::swarm::{Input, Output, SourceId};
 use crate::units::{Rng, Time};
 use crate::wire::{Message, PeerId, Reason};
+use announce::Announcement;
 use bans::Bans;
 use candidates::Candidates;
 use clock::Clock;
@@ -126,10 +128,12 @@ pub async fn run(
         Ok(()) => node.work(&mut inbox, shutdown).await,
         Err(error) => Err(error),
     };
+    node.begin_sign_off();
     if outcome.is_ok() {
         node.drain(&mut inbox).await;
     }
     node.leave().await;
+    node.sign_off().await;
     node.end_trace().await;
     node.reports.send(Report::Totals(node.totals.list()));
     outcome.map(|()| node.summary())
@@ -160,6 +164,7 @@ struct Node {
     links: Links,
     next_source: u32,
     lookout: Lookout,
+    announcement: Option<Announcement>,
     candidates: Candidates,
     zones: Zones,
     changes: Changes,
@@ -307,6 +312,7 @@ impl Node {
             Event::Panicked => return Err(NodeError::Panicked),
             Event::Resolved { name, outcome } => self.on_resolved(&name, outcome),
             Event::Polled(outcome) => self.on_polled(outcome),
+            Event::Announced(news) => self.on_announced(news),
             Event::Greeted { greeted, address } => self.on_greeted(*greeted, address),
             Event::NotGreeted { address, dialled, error } => self.on_not_greeted(address, dialled, &error),
             Event::Probed { address, echo } => self.on_probed(address, echo),

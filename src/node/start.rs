@@ -63,6 +63,7 @@ impl Node {
             // Zero is the local source.
             next_source: 1,
             lookout: Lookout::default(),
+            announcement: None,
             candidates: Candidates::default(),
             zones: Zones::default(),
             changes: Changes::default(),
@@ -143,7 +144,7 @@ impl Node {
             }
         }
         self.started = self.clock.now();
-        Ok(())
+        self.sign_on()
     }
 
     /// Opens the destination and looks at what it holds.

@@ -1,6 +1,6 @@
 //! Lists at a URL and in a file.
 //!
-//! Not here: name servers (`dns.rs`).
+//! Not here: name servers (`dns.rs`), registries (`registry.rs`).
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};

@@ -3,7 +3,7 @@
 use super::super::Args;
 use super::super::environment::Environment;
 use super::*;
-use crate::discovery::{HttpSettings, Lists, Provider};
+use crate::discovery::{HttpSettings, Lists, Provider, Registration, SelfEndpoint};
 use crate::node::Expect;
 
 /// The configuration of a command line, or its error's text.
@@ -48,7 +48,8 @@ fn every_flag_reaches_the_configuration() {
         "{pin} -dst local:/b -peer-list a,10.0.0.1 --peer-list [::1]:7,a -listen-addr 127.0.0.1:0 -exit-complete \
          -chunk-size 1048576 -verify-on-complete=TRUE -transfer-idle-timeout 1m30s -peer-wait-timeout=5s \
          -seed-idle-timeout 1h -statistics -verbose --output json --key-file - --symlinks skip --zone eu-1 --memory 1GiB \
-         -trace run.trace -congestion=cubic -peer-list-url file:peers.csv -peer-list-dns-server 10.0.0.10 -peer-list-poll-interval 10s",
+         -trace run.trace -congestion=cubic -peer-list-url file:peers.csv -peer-list-dns-server 10.0.0.10 -peer-list-poll-interval 10s \
+         -peer-registry-heartbeat-url http://reg/beat",
     ));
     let peers: Vec<String> = config.node.peers.iter().map(ToString::to_string).collect();
     let expected = Config {
@@ -61,6 +62,7 @@ fn every_flag_reaches_the_configuration() {
                 interval: Duration::from_secs(10),
                 http: HttpSettings::default(),
             },
+            registry: Some(Registration::new("http://reg/beat".parse().unwrap(), SelfEndpoint::Auto)),
             listen: "127.0.0.1:0".parse().unwrap(),
             chunk_size: Some(Bytes(1 << 20)),
             expect: Expect { id: "ab".repeat(32).parse().ok(), root: None },

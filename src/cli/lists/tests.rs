@@ -38,6 +38,30 @@ fn a_pause_that_would_be_a_flood_is_refused() {
 }
 
 #[test]
+fn a_registry_is_told_the_address_of_choice_or_that_of_the_way_there() {
+    let registry = |line: &str| {
+        let args = Args::read(line.split_whitespace().map(Into::into)).map_err(|e| e.to_string())?;
+        args.transfer.lists.registry().map_err(|e| e.to_string())
+    };
+    let url = "-src /x -peer-registry-heartbeat-url http://reg/beat";
+    let usual = registry(url).unwrap().unwrap();
+    assert_eq!((usual.endpoint, usual.interval), (SelfEndpoint::Auto, Duration::from_secs(5)));
+    let all = "-peer-registry-self-endpoint node7 -peer-registry-heartbeat-interval 1s -peer-registry-timeout 2s";
+    let chosen = registry(&format!("{url} {all}")).unwrap().unwrap();
+    assert_eq!(chosen.endpoint, SelfEndpoint::Named("node7:10090".parse().unwrap()));
+    assert_eq!((chosen.interval, chosen.timeout), (Duration::from_secs(1), Duration::from_secs(2)));
+    assert_eq!(registry("-src /x -peer-registry-self-endpoint node7"), Ok(None), "as p2pcp has it");
+    for (words, part) in [
+        ("-peer-registry-self-endpoint :1", "or write auto"),
+        ("-peer-registry-heartbeat-interval 0s", "--peer-registry-heartbeat-interval"),
+        ("-peer-registry-timeout 0", "--peer-registry-timeout"),
+    ] {
+        assert!(registry(&format!("{url} {words}")).unwrap_err().contains(part), "{words}");
+    }
+    assert!(registry("-src /x -peer-registry-heartbeat-url reg").unwrap_err().contains("no URL"));
+}
+
+#[test]
 fn name_servers_are_addresses() {
     for (text, address) in
         [("::1", "[::1]:53"), ("[::1]", "[::1]:53"), ("[::1]:5353", "[::1]:5353"), ("1.2.3.4:7", "1.2.3.4:7")]
@@ -49,6 +73,20 @@ fn name_servers_are_addresses() {
         let error = lists(&format!("-dst /x --peer-list-dns-server {text}")).unwrap_err();
         assert!(error.contains("--peer-list-dns-server") && error.contains("10.0.0.10:53"), "{error}");
     }
+}
+
+#[test]
+fn a_token_is_for_the_registry_and_else_for_where_the_list_is() {
+    let environment = Environment { registry_token: Some(Zeroizing::new("secret".into())), ..Environment::default() };
+    let (registry, list): (HttpUrl, HttpUrl) = ("http://reg/beat".parse().unwrap(), "http://list/".parse().unwrap());
+    let provider = Provider::Url(list.clone());
+    let owner = |registry: Option<&HttpUrl>, list: Option<&Provider>| {
+        let settings = ListArgs::default().http(&environment, registry, list).unwrap();
+        settings.token.map(|(owner, _)| owner)
+    };
+    assert_eq!(owner(Some(&registry), Some(&provider)), Some(registry.origin()));
+    assert_eq!(owner(None, Some(&provider)), Some(list.origin()));
+    assert_eq!(owner(None, None), None);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! HTTP as a peer list needs it: one small question, one small answer.
+//! HTTP as a peer list and a registry need it: one small question, one small answer.
 //!
 //! hyper speaks the protocol; the connection below it is ours, because names must resolve as everywhere in this static program, and
 //! because every step must have a bound. A connection carries one question: lists are asked for every few seconds at most, and
@@ -13,20 +13,21 @@ mod connect;
 mod link;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONNECTION, HOST, LOCATION, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
 use zeroize::Zeroizing;
 
 pub use connect::TrustError;
 pub use link::{HttpUrl, HttpUrlError, Origin};
 
+use super::own::address_toward;
 use super::resolve::{ResolveError, Resolver};
 use connect::{Socket, Trust};
 
@@ -78,6 +79,12 @@ pub enum HttpError {
         #[source]
         source: std::io::Error,
     },
+    /// No address of ours leads there.
+    #[error("there is no route to {host}")]
+    NoRoute {
+        /// The host.
+        host: String,
+    },
     /// TLS failed; rustls says why.
     #[error("no TLS connection to {host}; --http-ca-file names other authorities than those of the web")]
     Tls {
@@ -125,6 +132,11 @@ impl Token {
         let fits = (1..=TOKEN_LEN_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         if fits { Ok(Self(Zeroizing::new(text.to_owned()))) } else { Err(TokenError) }
     }
+
+    /// Whether somebody presents this token, in a time that says nothing about where the difference is.
+    pub(super) fn is(&self, presented: &[u8]) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_bytes(), presented).is_ok()
+    }
 }
 
 impl fmt::Debug for Token {
@@ -159,6 +171,27 @@ impl HttpClient {
             Err(HttpError::Redirects)
         };
         tokio::time::timeout(patience, fetch).await.unwrap_or(Err(HttpError::TimedOut(patience)))
+    }
+
+    /// Sends JSON to a URL; of the answer only success counts.
+    pub(super) async fn post(&self, url: &HttpUrl, json: Bytes, patience: Duration) -> Result<(), HttpError> {
+        let post = async {
+            let request = Request::builder().method(Method::POST).header(CONTENT_TYPE, "application/json");
+            let (response, _socket) = self.ask(url, request, json).await?;
+            if response.status().is_redirection() {
+                let to = location(&response);
+                return Err(HttpError::Redirect { to, reason: "name that URL itself, if it is the right one" });
+            }
+            successful(response).map(drop)
+        };
+        tokio::time::timeout(patience, post).await.unwrap_or(Err(HttpError::TimedOut(patience)))
+    }
+
+    /// The address of ours from which the server would be reached.
+    pub(super) async fn facing(&self, url: &HttpUrl) -> Result<IpAddr, HttpError> {
+        let addresses = self.resolver.resolve(url.host()).await?;
+        let facing = addresses.into_iter().find_map(address_toward);
+        facing.ok_or_else(|| HttpError::NoRoute { host: url.host().to_string() })
     }
 
     /// Asks one server once. The answer's body comes as long as the socket is kept.

@@ -115,6 +115,20 @@ async fn redirects_are_followed_and_the_token_stays_with_its_owner() {
     assert!(!other.asked()[0].contains("open-sesame") && other.asked()[0].starts_with("GET /else "));
 }
 
+#[tokio::test]
+async fn what_is_posted_is_not_sent_on() {
+    let server = Server::saying(&["HTTP/1.1 307 Away\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n"]).await;
+    let error = client(None).post(&server.url(), Bytes::from_static(b"{}"), LONG).await.unwrap_err().to_string();
+    assert!(error.contains("redirects to \"/b\""), "{error}");
+    assert_eq!(server.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn this_machine_knows_its_address_toward_a_server() {
+    let server = Server::saying(&[""]).await;
+    assert_eq!(client(None).facing(&server.url()).await.unwrap(), IpAddr::from([127, 0, 0, 1]));
+}
+
 #[test]
 fn a_file_with_authorities_must_hold_some() {
     let folder = tempfile::tempdir().unwrap();
