@@ -25,7 +25,7 @@
 //! | [`identity`] | swarm keys, certificates, TLS configurations, endorsements |
 //! | [`store`] | reading a source, writing a destination, resuming, finishing durably |
 //! | [`net`] | QUIC: endpoint, links, one exchange per stream |
-//! | [`discovery`] | names to addresses |
+//! | [`discovery`] | names to addresses; lists of peers that change, and the registry |
 //! | [`node`] | the only owner of a swarm: events in, effects out |
 //! | [`cli`] | flags in, lines, events and exit codes out |
 //!

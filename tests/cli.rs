@@ -78,6 +78,25 @@ fn wrong_usage_is_refused_with_code_2_and_the_remedy() {
     refused(&["-compress-type", "zstd", "-src", "/a"], &["--compress-type"]);
     refused(&["--src", "/a", "--chunk-size", "1"], &["--chunk-size", "1.0 KiB to 128.0 MiB"]);
     refused(&["--src", "/a", "--memory", "256"], &["--memory", "256MiB"]);
+    refused(&["-dst", "/a", "-peer-list-url", "http://a/", "-peer-list-a", "b"], &["-peer-list-url and --peer-list-a"]);
+    refused(&["-dst", "/a", "-peer-list-url", "ftp://a/"], &["--peer-list-url", "http://", "file:PATH"]);
+    refused(&["-dst", "/a", "--peer-list", "file:peers"], &["--peer-list-url file:peers"]);
+    refused(&["-dst", "/a", "-peer-list-dns-server", "ns"], &["--peer-list-dns-server", "10.0.0.10:53"]);
+    refused(&["-dst", "/a", "-peer-registry-heartbeat-url", "reg"], &["--peer-registry-heartbeat-url"]);
+    refused(&["registry", "--tls-cert", "a"], &["--tls-key"]);
+    refused(&["registry", "--listen-addr", "here"], &["--listen-addr"]);
+}
+
+/// p2pcp panicked for pauses of zero, and for peers without anything to do.
+#[test]
+fn pauses_of_zero_and_peers_without_a_task_are_wrong_usage() {
+    refused(&["-dst", "/a", "-peer-list-a", "b", "-peer-list-poll-interval", "0s"], &["--peer-list-poll-interval"]);
+    let registry = ["-src", "/a", "-peer-registry-heartbeat-url", "http://reg/"];
+    for flag in ["-peer-registry-heartbeat-interval", "-peer-registry-timeout"] {
+        refused(&[&registry[..], &[flag, "0"]].concat(), &[flag]);
+    }
+    refused(&["-peer-list", "b"], &["nothing to do"]);
+    refused(&["-peer-list-a", "b"], &["nothing to do"]);
     refused(&["--dst", "/b", "--peer-list", "a,,b"], &["--peer-list", "comma"]);
     refused(&["--dst", "/b", "--symlinks", "follow"], &["--symlinks", "refuse", "keep", "skip"]);
     refused(&["-verbose", "true", "-dst", "/x"], &["'true'", "--verbose=true"]);

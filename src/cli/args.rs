@@ -17,6 +17,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use super::certificates::CertificateArgs;
 use super::certs::CertsCommand;
 use super::exit::ExitCode;
+use super::lists::ListArgs;
+use super::registry::RegistryArgs;
 use super::spelling::{self, Flags};
 
 /// What the user typed.
@@ -27,7 +29,7 @@ use super::spelling::{self, Flags};
     about = "Replicates a directory or a file to many machines, peer to peer, over mutually authenticated QUIC",
     long_about = None,
     override_usage = "strew --src DIR [OPTIONS]\n       strew --dst DIR --peer-list PEER[,PEER...] [OPTIONS]\n       \
-                      strew --src DIR --dst DIR [OPTIONS]\n       strew demo [DIR] [--into DIR]\n       strew key new|id [OPTIONS]\n       strew certs init|issue|csr|sign|show [OPTIONS]",
+                      strew --src DIR --dst DIR [OPTIONS]\n       strew demo [DIR] [--into DIR]\n       strew key new|id [OPTIONS]\n       strew certs init|issue|csr|sign|show [OPTIONS]\n       strew registry [OPTIONS]",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
     next_line_help = false
@@ -52,6 +54,8 @@ pub enum Command {
     /// Make an authority and certificates with roles, for machines whose owners do not trust each other, or show them.
     #[command(subcommand)]
     Certs(CertsCommand),
+    /// Serve a list of peers that peers make themselves, by saying that they are there (docs/registry-protocol.md).
+    Registry(RegistryArgs),
 }
 
 /// The words after `demo`.
@@ -130,6 +134,9 @@ pub struct TransferArgs {
     /// Peers to connect to.
     #[arg(long, value_name = "PEER,...", help_heading = WHO, help = PEER_LIST_HELP)]
     pub peer_list: Vec<String>,
+    /// Lists of peers that change.
+    #[command(flatten)]
+    pub lists: ListArgs,
     /// UDP address to listen on.
     #[arg(long, value_name = "ADDR", help_heading = WHO, help = LISTEN_ADDR_HELP)]
     pub listen_addr: Option<String>,

@@ -19,6 +19,7 @@ use super::args::{CongestionWord, DigestWord, OutputWord, SymlinkWord, TransferA
 use super::environment::Environment;
 use super::expect;
 use super::limits::limit;
+use super::lists::ListArgs;
 use super::packing::{compress_level, compress_type};
 use super::usage::UsageError;
 use crate::chunk::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN};
@@ -66,10 +67,12 @@ impl Config {
         let peer_wait = time("--peer-wait-timeout", args.peer_wait_timeout.as_deref(), usual.peer_wait_timeout)?;
         let node = NodeConfig {
             peers: peers(&args.peer_list)?,
+            lists: args.lists.lists()?,
+            registry: args.lists.registry()?,
             listen: args
                 .listen_addr
                 .as_deref()
-                .map_or(Ok(usual.listen), |text| parse_listen(text, usual.listen.ip()))?,
+                .map_or(Ok(usual.listen), |text| parse_listen(text, usual.listen.ip(), DEFAULT_PORT))?,
             chunk_size,
             expect: expect::parse(&args.expect)?,
             digest: match args.digest {
@@ -134,10 +137,20 @@ impl Config {
         Ok(self)
     }
 
+    /// The same with what files and environment say about asking web servers.
+    ///
+    /// # Errors
+    /// [`UsageError`] for a token that cannot be read.
+    pub fn asking_the_web(mut self, args: &ListArgs, environment: &Environment) -> Result<Self, UsageError> {
+        let registry = self.node.registry.as_ref().map(|registration| &registration.url);
+        self.node.lists.http = args.http(environment, registry, self.node.lists.provider.as_ref())?;
+        Ok(self)
+    }
+
     /// Whether this is a local copy that leaves when it is done, so that no other machine takes part.
     #[must_use]
     pub fn needs_nobody(&self) -> bool {
-        matches!(self.node.task, Task::Copy { .. }) && self.node.exit_complete && self.node.peers.is_empty()
+        matches!(self.node.task, Task::Copy { .. }) && self.node.exit_complete && !self.node.lists_anybody()
     }
 
     /// What is published, if anything.
@@ -189,6 +202,9 @@ fn local_path(flag: &'static str, path: &Path) -> Result<PathBuf, UsageError> {
 fn peers(lists: &[String]) -> Result<Vec<PeerName>, UsageError> {
     let mut peers: Vec<PeerName> = Vec::new();
     for entry in lists.iter().flat_map(|list| list.split(',')) {
+        if entry.trim().starts_with("file:") {
+            return Err(UsageError::ListInList { value: entry.trim().to_owned() });
+        }
         let peer = entry.parse()?;
         if !peers.contains(&peer) {
             peers.push(peer);
@@ -197,10 +213,10 @@ fn peers(lists: &[String]) -> Result<Vec<PeerName>, UsageError> {
     Ok(peers)
 }
 
-fn parse_listen(value: &str, every: IpAddr) -> Result<SocketAddr, UsageError> {
+pub(super) fn parse_listen(value: &str, every: IpAddr, usual_port: u16) -> Result<SocketAddr, UsageError> {
     let text = value.trim();
     let any = || text.strip_prefix(':').and_then(|port| port.parse().ok()).map(|port| (every, port));
-    let bare = || text.trim_matches(['[', ']']).parse::<IpAddr>().ok().map(|ip| (ip, DEFAULT_PORT));
+    let bare = || text.trim_matches(['[', ']']).parse::<IpAddr>().ok().map(|ip| (ip, usual_port));
     match text.parse().ok().or_else(|| any().or_else(bare).map(SocketAddr::from)) {
         Some(address) => Ok(address),
         None => Err(UsageError::Listen { value: value.to_owned(), example: "0.0.0.0:10090 or [::]:10090" }),

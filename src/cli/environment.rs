@@ -38,6 +38,10 @@ pub struct Environment {
     pub upload_limit: Option<String>,
     /// `STREW_DOWNLOAD_LIMIT`: what this machine takes at most.
     pub download_limit: Option<String>,
+    /// `STREW_REGISTRY_TOKEN`: what a registry asks for.
+    pub registry_token: Option<Zeroizing<String>>,
+    /// `SSL_CERT_FILE`: a PEM file with authorities for HTTPS, a convention of many programs and images.
+    pub ssl_cert_file: Option<PathBuf>,
     /// `STREW_LOG`: the log's filter.
     pub log: Option<String>,
     /// `STREW_DEMO`: the process id of the demonstration that this process belongs to.
@@ -60,6 +64,8 @@ impl Environment {
             congestion: text("STREW_CONGESTION")?,
             upload_limit: text("STREW_UPLOAD_LIMIT")?,
             download_limit: text("STREW_DOWNLOAD_LIMIT")?,
+            registry_token: text("STREW_REGISTRY_TOKEN")?.map(Zeroizing::new),
+            ssl_cert_file: std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()).map(PathBuf::from),
             log: text("STREW_LOG")?,
             demo: std::env::var(leash::PARENT).ok().and_then(|id| id.parse().ok()),
         })

@@ -12,6 +12,10 @@ use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
+mod list;
+
+pub use list::PeerList;
+
 use super::exit::ExitCode;
 use crate::node::{Phase, Snapshot};
 
@@ -39,11 +43,13 @@ pub struct Line {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The node listens; the first event of a run that gets so far.
-    Start(Start),
+    Start(Box<Start>),
     /// It is known what is replicated.
     Manifest(Manifest),
     /// The digest of every chunk is known.
     Root(Root),
+    /// A list of peers came, or changed.
+    PeerList(PeerList),
     /// A neighbour came, went, or was refused.
     Peer(Peer),
     /// How far it is.
@@ -81,6 +87,9 @@ pub struct Start {
     pub destination: Option<EventPath>,
     /// The peers of the peer list, each with its port.
     pub peers: Vec<String>,
+    /// Where the list of further peers is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_list: Option<String>,
 }
 
 /// What a node is to do.

@@ -17,8 +17,10 @@ mod file;
 mod invitation;
 mod key;
 mod limits;
+mod lists;
 mod packing;
 mod panic;
+mod registry;
 mod transfer;
 mod usage;
 
@@ -45,6 +47,7 @@ pub use environment::Environment;
 pub use exit::ExitCode;
 pub use invitation::Invitation;
 pub use key::{KeyUseError, OwnKeys};
+pub use registry::RegistryError;
 pub use report::Reporter;
 pub use screen::Screen;
 pub use usage::UsageError;
@@ -74,6 +77,10 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             Ok(()) => ExitCode::Complete,
             Err(error) => fail(&screen, error.exit_code(), &error),
         },
+        Some(Command::Registry(registry)) => match registry::run(registry, &environment, &screen) {
+            Ok(()) => ExitCode::Complete,
+            Err(error) => fail(&screen, error.exit_code(), &error),
+        },
         Some(Command::Demo(demo)) => demonstrate(demo, &screen),
         Some(Command::Key(KeyCommand::New(new))) => match key::new(new, &mut io::stdout().lock(), &screen) {
             Ok(()) => ExitCode::Complete,
@@ -93,6 +100,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn transfer(args: &TransferArgs, environment: &Environment, screen: &Screen) -> ExitCode {
     let config = Config::from_args(args).and_then(|config| {
         let config = config.in_zone_of(environment)?.controlled_by(args, environment)?.limited_by(args, environment)?;
+        let config = config.asking_the_web(&args.lists, environment)?;
         logging::init(config.verbose, environment.log.as_deref(), screen)?;
         Ok(config)
     });

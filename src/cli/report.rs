@@ -132,7 +132,7 @@ impl Reporter {
             }
             Event::Error(failure) => Some(format!("strew: {}", printable(&failure.message))),
             Event::Renewed(renewed) => Some(format!("key or certificate renewed; identity {}", renewed.identity)),
-            Event::Peer(_) | Event::Progress(_) | Event::Summary(_) => None,
+            Event::Peer(_) | Event::PeerList(_) | Event::Progress(_) | Event::Summary(_) => None,
         }
     }
 
@@ -153,12 +153,15 @@ impl Reporter {
 fn start_sentence(start: &Start) -> String {
     let path = |path: &Option<EventPath>| path.as_ref().map(|path| printable(&path.path)).unwrap_or_default();
     let (source, destination) = (path(&start.source), path(&start.destination));
+    let list = printable(start.peer_list.as_deref().unwrap_or_default());
+    let beside = if list.is_empty() { String::new() } else { format!(" and those of {list}") };
     let task = match (start.role, start.peers.len()) {
         (Role::Seed, _) => format!("seeding {source}"),
         (Role::Copy, _) => format!("copying {source} to {destination}"),
-        (Role::Pull, 0) => format!("serving what is in {destination}"),
-        (Role::Pull, 1) => format!("replicating into {destination} from 1 listed peer"),
-        (Role::Pull, peers) => format!("replicating into {destination} from {peers} listed peers"),
+        (Role::Pull, 0) if list.is_empty() => format!("serving what is in {destination}"),
+        (Role::Pull, 0) => format!("replicating into {destination} from the peers of {list}"),
+        (Role::Pull, 1) => format!("replicating into {destination} from 1 listed peer{beside}"),
+        (Role::Pull, peers) => format!("replicating into {destination} from {peers} listed peers{beside}"),
     };
     format!("{task}; swarm {}, listening on {} (UDP)", start.swarm, start.listen)
 }
@@ -219,6 +222,7 @@ impl Start {
             source: config.source().map(<&Path>::into),
             destination: config.destination().map(<&Path>::into),
             peers: config.node.peers.iter().map(ToString::to_string).collect(),
+            peer_list: config.node.lists.provider.as_ref().map(ToString::to_string),
         }
     }
 }

@@ -19,7 +19,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::certificates::Membership;
 use super::config::{Config, Output};
-use super::event::{Complete, Event, Failure, Manifest, Peer, PeerState, Renewed, Root, Start, Summary, Warning};
+use super::event::{
+    Complete, Event, Failure, Manifest, Peer, PeerList, PeerState, Renewed, Root, Start, Summary, Warning,
+};
 use super::exit::ExitCode;
 use super::invitation::Invitation;
 use super::report::{Reporter, TICK};
@@ -193,7 +195,8 @@ impl Teller<'_> {
         let event = match report {
             Report::Started { listen, swarm, identity } => {
                 self.listen = Some(listen);
-                Event::Start(Start::new(self.config, swarm.to_string(), identity.to_string(), listen.to_string()))
+                let (swarm, identity) = (swarm.to_string(), identity.to_string());
+                Event::Start(Box::new(Start::new(self.config, swarm, identity, listen.to_string())))
             }
             Report::Content { id, bytes, files, chunks, chunk_size, kept: _ } => {
                 // Only now is the source known to be one that others can have.
@@ -206,6 +209,7 @@ impl Teller<'_> {
                 self.root = root.to_string();
                 Event::Root(Root { content: content.to_string(), root: self.root.clone() })
             }
+            Report::Listed { peers, added, removed } => Event::PeerList(PeerList { listed: peers, added, removed }),
             Report::Joined { address, identity, publisher: _, peers } => Event::Peer(Peer {
                 state: PeerState::Connected,
                 address: address.to_string(),
@@ -289,7 +293,7 @@ const fn exit_code(error: &NodeError) -> ExitCode {
         },
         NodeError::Trace(TraceFileError::Open { .. }) => ExitCode::LocalIo,
         NodeError::Trace(_) => ExitCode::Usage,
-        NodeError::Manifest(_) | NodeError::Weak { .. } => ExitCode::Usage,
+        NodeError::Manifest(_) | NodeError::Weak { .. } | NodeError::Lists(_) => ExitCode::Usage,
         NodeError::Bind(_) => ExitCode::LocalIo,
         NodeError::Endorse(_) | NodeError::Panicked => ExitCode::Internal,
         NodeError::Authentication { .. } | NodeError::Unendorsed(_) | NodeError::Role(_) => ExitCode::Authentication,

@@ -8,7 +8,8 @@
 //! Not here: what only the world can tell, which ends a run with another exit code.
 
 use super::config::{CHUNKS_IN_MEMORY, ZONE_LEN_MAX};
-use crate::discovery::PeerNameError;
+use super::lists::INTERVAL_MIN;
+use crate::discovery::{HttpUrlError, PeerNameError, ProviderError, TokenError};
 use crate::units::{Bytes, ParseUnitError};
 use crate::wire::PackLevel;
 
@@ -112,6 +113,69 @@ pub enum UsageError {
     /// A peer that cannot be read.
     #[error("--peer-list: {0}")]
     Peer(#[from] PeerNameError),
+    /// A list where a peer belongs.
+    #[error("--peer-list: {value:?} is a list and no peer; give it as --peer-list-url {value}")]
+    ListInList {
+        /// The entry.
+        value: String,
+    },
+    /// A list that changes and cannot be read.
+    #[error("{flag}: {reason}")]
+    List {
+        /// The flag.
+        flag: &'static str,
+        /// What is wrong with its value.
+        reason: ProviderError,
+    },
+    /// Two lists that change.
+    #[error("{first} and {second} are both given; one list that changes is possible, beside --peer-list")]
+    TwoLists {
+        /// One flag.
+        first: &'static str,
+        /// Another flag.
+        second: &'static str,
+    },
+    /// A name server that cannot be read.
+    #[error("--peer-list-dns-server: {value:?} is no address; write it as in 10.0.0.10 or 10.0.0.10:53")]
+    DnsServer {
+        /// The value.
+        value: String,
+    },
+    /// A pause that would make a flood.
+    #[error(
+        "{flag}: {value:?} is shorter than {INTERVAL_MIN:?}, and would flood whoever is asked; give it a time such as 3s"
+    )]
+    Interval {
+        /// The flag.
+        flag: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// A registry that cannot be read.
+    #[error("--peer-registry-heartbeat-url: {0}")]
+    Registry(#[source] HttpUrlError),
+    /// An own address that cannot be read.
+    #[error("--peer-registry-self-endpoint: {0}; or write auto")]
+    SelfEndpoint(#[source] PeerNameError),
+    /// Half of what TLS needs.
+    #[error("--tls-cert and --tls-key belong together; give both or none")]
+    HalfTls,
+    /// A token that cannot be one.
+    #[error("{from}: {reason}")]
+    Token {
+        /// The file or variable.
+        from: String,
+        /// What is wrong with it.
+        reason: TokenError,
+    },
+    /// A file with a token that cannot be read.
+    #[error("--peer-registry-token-file: cannot read {path}: {reason}")]
+    TokenFile {
+        /// The file.
+        path: String,
+        /// What the system said.
+        reason: String,
+    },
     /// An address to listen on that cannot be read.
     #[error("--listen-addr: {value:?} is not ADDRESS:PORT; use an address of this machine (no name), as in {example}")]
     Listen {

@@ -35,6 +35,18 @@ pub enum Host {
     Name(String),
 }
 
+/// A name for a name server, in lower case: of a service, not necessarily of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostName(String);
+
+/// Text that is no name for a name server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no name that a name server could know ({reason})")]
+pub struct HostNameError {
+    text: String,
+    reason: &'static str,
+}
+
 /// An entry of a peer list that does not name a peer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeerNameError {
@@ -90,6 +102,32 @@ impl PeerName {
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+}
+
+impl HostName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for HostName {
+    type Err = HostNameError;
+
+    fn from_str(text: &str) -> Result<Self, HostNameError> {
+        match parse_host(text.trim()) {
+            Ok(Host::Name(name)) => Ok(Self(name)),
+            Ok(Host::Address(_)) => Err(HostNameError { text: text.to_owned(), reason: "it is an address" }),
+            Err(reason) => Err(HostNameError { text: text.to_owned(), reason }),
+        }
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

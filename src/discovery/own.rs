@@ -19,6 +19,12 @@ pub fn own_address() -> Option<IpAddr> {
     v4().or_else(v6)
 }
 
+/// The address of this machine from which `far` is reached.
+pub(super) fn address_toward(far: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr = if far.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    facing(any, far)
+}
+
 fn facing(any: IpAddr, far: SocketAddr) -> Option<IpAddr> {
     let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
     socket.connect(far).ok()?;

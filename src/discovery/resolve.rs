@@ -16,14 +16,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::config::{ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::op::Query;
-use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Hosts, TokioResolver, system_conf};
 
-use super::name::{Host, PeerName};
+use super::name::{Host, HostName, PeerName};
 
 /// The longest that one look-up may take: half of the default `--peer-wait-timeout`, so that a name server that does not
 /// answer leaves time for a second try.
@@ -87,6 +87,14 @@ pub enum ResolveError {
     },
 }
 
+/// A service of which nothing is known.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot look up the service {service}: {reason}")]
+pub struct ServiceError {
+    service: HostName,
+    reason: String,
+}
+
 impl Resolver {
     /// A resolver with this machine's hosts file and `resolv.conf`.
     ///
@@ -106,6 +114,20 @@ impl Resolver {
         };
         let missing = |e: NetError| Servers::Missing(format!("{}: {}", resolv_conf.display(), plain(&e)).into());
         Self { hosts: Arc::new(read_hosts(hosts)), servers: servers.unwrap_or_else(missing), patience: PATIENCE }
+    }
+
+    /// This machine's hosts file and search list with another name server.
+    ///
+    /// # Errors
+    /// When the options of `resolv.conf` cannot be used.
+    pub fn asking(server: SocketAddr) -> Result<Self, NetError> {
+        // Without the file there is no search list, and names are asked for as they are.
+        let system = read_servers(Path::new("/etc/resolv.conf"));
+        let (config, options) = system.unwrap_or_else(|_| (ResolverConfig::default(), ResolverOpts::default()));
+        let mut asked = NameServerConfig::udp_and_tcp(server.ip());
+        asked.connections.iter_mut().for_each(|connection| connection.port = server.port());
+        let config = ResolverConfig::from_parts(config.domain().cloned(), config.search().to_vec(), vec![asked]);
+        Self::with_servers(config, options, read_hosts(Path::new("/etc/hosts")))
     }
 
     /// A resolver that asks the name servers of `config`, after `hosts`.
@@ -149,6 +171,34 @@ impl Resolver {
             }
         }
         if found.is_empty() { Err(ResolveError::Unknown { peer: peer.clone() }) } else { Ok(found) }
+    }
+
+    /// The hosts that a service is at, each with its port (RFC 2782): a peer is as good as another, so priorities and weights do not
+    /// matter.
+    ///
+    /// # Errors
+    /// [`ServiceError`] names the service and says why nothing is known of it.
+    pub async fn services(&self, service: &HostName) -> Result<Vec<PeerName>, ServiceError> {
+        let failed = |reason| ServiceError { service: service.clone(), reason };
+        let resolver = match &self.servers {
+            Servers::Known(resolver) => resolver,
+            Servers::Missing(reason) => return Err(failed(format!("no name server is configured ({reason})"))),
+        };
+        let asked = tokio::time::timeout(self.patience, resolver.lookup(service.as_str(), RecordType::SRV)).await;
+        let answer = match asked {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(e)) if e.is_nx_domain() || e.is_no_records_found() => return Ok(Vec::new()),
+            Ok(Err(NetError::Timeout)) | Err(_) => {
+                return Err(failed(format!("no name server answered within {:?}", self.patience)));
+            }
+            Ok(Err(error)) => return Err(failed(plain(&error))),
+        };
+        // The target "." says that the service is decidedly not there, and is no name of a host.
+        let target = |data: &RData| match data {
+            RData::SRV(srv) => format!("{}:{}", srv.target, srv.port).parse().ok(),
+            _ => None,
+        };
+        Ok(answer.answers().iter().filter_map(|record| target(&record.data)).collect())
     }
 
     /// What the hosts file says, of both families.

@@ -4,8 +4,8 @@
 //! its own back-off, so that a dead entry costs a packet now and then and never delays the others. What neighbours name is hearsay:
 //! it is forgotten when nobody names it any more, and however much of it there is, half of the attempts are the peer list's.
 //!
-//! Invariant: an address that is connected, being dialled, banned or our own is never due, and an address of the peer list is never
-//! forgotten.
+//! Invariant: an address that is connected, being dialled, banned or our own is never due, and an address of the peer list is not
+//! forgotten as long as it is there.
 //!
 //! Not here: resolving names (`discovery`), dialling (`net`), which addresses a neighbour may name (`addresses`).
 
@@ -73,6 +73,8 @@ struct Known {
     placed: bool,
     /// When somebody named it last, or it was a neighbour.
     seen: Time,
+    /// The user's list named it and does so no more: it is forgotten when the attempt or the link ends, unless somebody names it.
+    unlisted: bool,
 }
 
 impl Known {
@@ -107,6 +109,7 @@ impl Candidates {
     pub(super) fn add(&mut self, address: SocketAddr, origin: Origin, now: Time) {
         if let Some(known) = self.known.get_mut(&address) {
             known.seen = now;
+            known.unlisted = false;
             if origin < known.origin {
                 known.origin = origin;
                 self.recount();
@@ -117,8 +120,22 @@ impl Candidates {
             return;
         }
         let state = State::Idle { due: now, failures: 0 };
-        self.known.insert(address, Known { origin, state, far: false, placed: false, seen: now });
+        self.known.insert(address, Known { origin, state, far: false, placed: false, seen: now, unlisted: false });
         self.expect(origin, false, now);
+    }
+
+    /// The user's lists do not name these any more: they are not dialled again. A link that is there stays, and is hearsay from now on.
+    pub(super) fn unlist(&mut self, addresses: &[SocketAddr]) {
+        for address in addresses {
+            let Some(known) = self.known.get_mut(address) else { continue };
+            if known.idle_failures().is_some() {
+                self.known.remove(address);
+            } else {
+                known.origin = Origin::Gossip;
+                known.unlisted = true;
+            }
+        }
+        self.recount();
     }
 
     /// Takes in that an address is in another zone, or in ours.
@@ -231,6 +248,10 @@ impl Candidates {
     /// One failure more, and at least so many.
     fn pause(&mut self, address: SocketAddr, least: u32, now: Time, rng: &mut Rng) {
         let Some(known) = self.known.get_mut(&address) else { return };
+        if known.unlisted && known.state != State::Barred {
+            self.known.remove(&address);
+            return;
+        }
         let failures = match known.state {
             State::Dialling { failures } | State::Idle { failures, .. } => failures + 1,
             State::Connected { since, failures } => {

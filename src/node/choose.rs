@@ -139,7 +139,7 @@ impl Node {
         }
         let offered = self.links.iter().any(|(_, link)| link.offers.iter().any(|offer| offer.id == id));
         let wanted = self.links.iter().any(|(_, link)| link.offers.is_empty());
-        let alone = self.config.peers.is_empty();
+        let alone = self.lookout.roster.is_empty();
         let patient = !over && waited <= STORED_PATIENCE && !(offered && self.everybody_offers(id));
         if alone || over || (rival.is_none() && (offered || wanted) && !patient) {
             self.take_stored();
@@ -148,7 +148,7 @@ impl Node {
 
     /// Whether every peer of the list was tried, and all neighbours offer this content: nothing newer is to be expected.
     fn everybody_offers(&self, id: ContentId) -> bool {
-        self.looked_up.len() >= self.config.peers.len()
+        self.lookout.roster.is_known()
             && self.candidates.all_listed_tried()
             && self.links.iter().all(|(_, link)| link.offers.iter().any(|offer| offer.id == id))
     }

@@ -1,22 +1,24 @@
-//! Clock: the moments of a run, as the machines of the pure half count them.
+//! The clock of a run: the system's, as the virtual time that the pure half knows.
 //!
-//! Invariant: the only clock that the node's loop asks.
+//! Invariant: it begins at zero and never goes back.
 //!
-//! Not here: deadlines (each part has its own).
+//! Not here: wall-clock time, which endorsements need (`exchange`).
 
 use std::time::Instant;
 
 use crate::units::Time;
 
-/// The clock of a run.
+/// When a run began.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock(pub(super) Instant);
 
 impl Clock {
+    /// This moment.
     pub(super) fn now(self) -> Time {
         Time::ZERO + self.0.elapsed()
     }
 
+    /// A moment as a timer takes it.
     pub(super) fn instant(self, time: Time) -> tokio::time::Instant {
         tokio::time::Instant::from_std(self.0 + (time - Time::ZERO))
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::expect::Expect;
-use crate::discovery::{DEFAULT_PORT, PeerName};
+use crate::discovery::{DEFAULT_PORT, Lists, PeerName, Registration};
 use crate::manifest::DigestKind;
 use crate::net::{CongestionControl, TransportSettings};
 use crate::store::SymlinkPolicy;
@@ -71,6 +71,10 @@ pub struct NodeConfig {
     pub task: Task,
     /// Peers to dial; a node may find itself among them. Empty: whoever dials us.
     pub peers: Vec<PeerName>,
+    /// A list of further peers that changes while the node runs. Default: none.
+    pub lists: Lists,
+    /// A registry to which this node says that it is there. Default: none.
+    pub registry: Option<Registration>,
     /// UDP address to listen on. Default `[::]:10090`, which takes IPv4 as well. Port 0 takes any free one.
     pub listen: SocketAddr,
     /// Bytes of a chunk when publishing. Default: automatic, about a 4096th of the content. Larger ones start slower and lose
@@ -117,12 +121,20 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
+    /// Whether there are peers to dial, or may be.
+    #[must_use]
+    pub fn lists_anybody(&self) -> bool {
+        !self.peers.is_empty() || self.lists.provider.is_some()
+    }
+
     /// The defaults for this task.
     #[must_use]
     pub fn new(task: Task) -> Self {
         Self {
             task,
             peers: Vec::new(),
+            lists: Lists::default(),
+            registry: None,
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, DEFAULT_PORT)),
             chunk_size: None,
             expect: Expect::default(),

@@ -17,7 +17,6 @@ use super::links::{ACCEPT_MAX, Admission, Link};
 use super::neighbourhood::Occasion;
 use super::pulse::Pulse;
 use super::report::Report;
-use crate::discovery::ResolveError;
 use crate::identity::{Failure, Role, identity_of};
 use crate::net::{Greeted, LinkError, dial, greet, link, remote_address};
 use crate::swarm::{Input, SourceId};
@@ -52,25 +51,6 @@ impl Node {
             agent: Text::lossy(concat!("strew/", env!("CARGO_PKG_VERSION"))),
             contents: List::split(contents).next().unwrap_or_default(),
             wants,
-        }
-    }
-
-    /// A name of the peer list was looked up, or not; it is looked up again after a while either way.
-    pub(super) fn on_resolved(&mut self, name: &str, outcome: Result<Vec<SocketAddr>, ResolveError>) {
-        self.looked_up.insert(name.to_owned());
-        match outcome {
-            Ok(addresses) => {
-                for address in addresses {
-                    self.candidates.add(address, Origin::Listed, self.clock.now());
-                }
-            }
-            Err(error) => {
-                // The error names the peer itself.
-                if self.unresolved.insert(name.to_owned()) {
-                    self.reports.send(Report::Warning(error.to_string()));
-                }
-                self.last_failure = Some(error.to_string());
-            }
         }
     }
 

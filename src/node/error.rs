@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::renewal::RoleError;
 use super::trace::TraceFileError;
+use crate::discovery::PollerError;
 use crate::identity::{EndorsementError, IdentityError};
 use crate::manifest::{ContentId, Digest, DigestKind, ManifestError, ProofError};
 use crate::net::BindError;
@@ -15,6 +16,9 @@ pub enum NodeError {
     /// The UDP socket could not be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// What the peer list is to be asked for with.
+    #[error(transparent)]
+    Lists(#[from] PollerError),
     /// The file for the trace.
     #[error(transparent)]
     Trace(#[from] TraceFileError),

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use super::download::{Fetched, Hashed, Written};
 use super::obtain::Ready;
@@ -11,7 +12,7 @@ use super::recheck::Found;
 use super::renewal::Look;
 use super::upload::UploadError;
 use crate::chunk::ChunkId;
-use crate::discovery::ResolveError;
+use crate::discovery::{Listing, News, PeerName, PollError, ResolveError};
 use crate::manifest::{Digest, Manifest};
 use crate::net::{Echo, FetchError, Greeted, LinkError, ObtainError};
 use crate::store::StoreError;
@@ -23,7 +24,11 @@ pub(super) enum Event {
     /// A task panicked.
     Panicked,
     /// A name of the peer list was looked up.
-    Resolved { name: String, outcome: Result<Vec<SocketAddr>, ResolveError> },
+    Resolved { name: PeerName, outcome: Result<Vec<SocketAddr>, ResolveError> },
+    /// The list of peers that changes was asked for.
+    Polled(Result<Listing, PollError>),
+    /// The registry was told of us, or could not be.
+    Announced(News),
     /// A connection is there and hellos are exchanged. `address` is what we dialled, if we did.
     Greeted { greeted: Box<Greeted>, address: Option<SocketAddr> },
     /// No neighbour came of a connection.
@@ -88,12 +93,13 @@ impl Events {
     }
 
     /// Starts a task of the node. When it panics, the node ends instead of waiting for ever for what the task would have reported.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         let watch = PanicWatch(self.clone());
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let _watch = watch;
             task.await;
         });
+        task.abort_handle()
     }
 
     /// Reports; a node that is gone needs no reports.

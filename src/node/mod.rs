@@ -8,6 +8,7 @@
 //! Not here: decisions about chunks (`swarm`), flags and lines (`cli`).
 
 mod addresses;
+mod announce;
 mod assembly;
 mod bans;
 mod blame;
@@ -28,6 +29,7 @@ mod forms;
 mod gossip;
 mod lifecycle;
 mod links;
+mod lookout;
 mod neighbourhood;
 mod obtain;
 mod pack;
@@ -40,6 +42,7 @@ mod recent;
 mod recheck;
 mod renewal;
 mod report;
+mod roster;
 mod serve;
 mod snapshot;
 mod start;
@@ -78,6 +81,7 @@ use crate::store::{Opened, Pool, Published};
 use crate::swarm::{Input, Output, SourceId};
 use crate::units::{Rng, Time};
 use crate::wire::{Message, PeerId, Reason};
+use announce::Announcement;
 use bans::Bans;
 use candidates::Candidates;
 use clock::Clock;
@@ -87,6 +91,7 @@ use event::{Event, Events};
 use exchange::Changes;
 use expect::LeftAlone;
 use links::Links;
+use lookout::Lookout;
 use neighbourhood::Turnover;
 use obtain::{Seek, Stored};
 use press::Press;
@@ -126,10 +131,12 @@ pub async fn run(
         Ok(()) => node.work(&mut inbox, shutdown).await,
         Err(error) => Err(error),
     };
+    node.begin_sign_off();
     if outcome.is_ok() {
         node.drain(&mut inbox).await;
     }
     node.leave().await;
+    node.sign_off().await;
     node.end_trace().await;
     node.reports.send(Report::Totals(node.totals.list()));
     outcome.map(|()| node.summary())
@@ -160,6 +167,8 @@ struct Node {
 
     links: Links,
     next_source: u32,
+    lookout: Lookout,
+    announcement: Option<Announcement>,
     candidates: Candidates,
     zones: Zones,
     changes: Changes,
@@ -168,9 +177,6 @@ struct Node {
     dials: Dials,
     /// Peers that were complained about, so that an unreachable one costs one line.
     complained: BTreeSet<IpAddr>,
-    unresolved: BTreeSet<String>,
-    /// Names of the peer list that were looked up at least once.
-    looked_up: BTreeSet<String>,
     bans: Bans,
     last_failure: Option<String>,
     /// A peer that turned out to follow another content.
@@ -309,6 +315,8 @@ impl Node {
         match event {
             Event::Panicked => return Err(NodeError::Panicked),
             Event::Resolved { name, outcome } => self.on_resolved(&name, outcome),
+            Event::Polled(outcome) => self.on_polled(outcome),
+            Event::Announced(news) => self.on_announced(news),
             Event::Greeted { greeted, address } => self.on_greeted(*greeted, address),
             Event::NotGreeted { address, dialled, error } => self.on_not_greeted(address, dialled, &error),
             Event::Probed { address, echo } => self.on_probed(address, echo),

@@ -44,6 +44,15 @@ pub enum Report {
         /// The root: it stands for every byte.
         root: Digest,
     },
+    /// The list of peers that changes is there for the first time, or has changed.
+    Listed {
+        /// Peers on it now.
+        peers: u32,
+        /// Some of those that are new on it.
+        added: Vec<String>,
+        /// Some of those that are not on it any more.
+        removed: Vec<String>,
+    },
     /// A neighbour was gained.
     Joined {
         /// Where it listens.

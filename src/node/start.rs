@@ -8,18 +8,20 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 
 use super::bans::Bans;
 use super::candidates::Candidates;
+use super::clock::Clock;
 use super::dials::Dials;
 use super::error::NodeError;
-use super::event::{Event, Events};
+use super::event::Events;
 use super::exchange::Changes;
 use super::expect::LeftAlone;
 use super::links::Links;
+use super::lookout::Lookout;
 use super::neighbourhood::Turnover;
 use super::obtain::{Seek, Stored};
 use super::publish::Walked;
@@ -28,8 +30,7 @@ use super::renewal::{Renewal, may_run};
 use super::report::{Report, Reports};
 use super::totals::Totals;
 use super::zones::Zones;
-use super::{Clock, Inbox, LINK_EVENTS, Node, NodeConfig, Task};
-use crate::discovery::Resolver;
+use super::{Inbox, LINK_EVENTS, Node, NodeConfig, Task};
 use crate::identity::Credentials;
 use crate::manifest::{ContentId, Endorsement, Manifest};
 use crate::net::{Budget, Gate, bind};
@@ -40,10 +41,6 @@ use crate::wire::PeerId;
 
 /// Threads for disk and hashing: two for each core keep the disk busy while others hash, and more only fight for the cores.
 const POOL_THREADS_PER_CORE: usize = 2;
-/// Names are looked up again so often, since peers come and go behind them.
-const RESOLVE_EVERY: Duration = Duration::from_secs(30);
-/// A name that could not be looked up is tried again so soon.
-const RESOLVE_RETRY: Duration = Duration::from_secs(3);
 
 impl Node {
     /// Binds the socket and makes a node around it.
@@ -65,6 +62,8 @@ impl Node {
             links: Links::default(),
             // Zero is the local source.
             next_source: 1,
+            lookout: Lookout::default(),
+            announcement: None,
             candidates: Candidates::default(),
             zones: Zones::default(),
             changes: Changes::default(),
@@ -72,8 +71,6 @@ impl Node {
             reach: Reach::default(),
             dials: Dials::default(),
             complained: BTreeSet::new(),
-            unresolved: BTreeSet::new(),
-            looked_up: BTreeSet::new(),
             bans: Bans::default(),
             last_failure: None,
             follows_another: None,
@@ -121,7 +118,7 @@ impl Node {
     /// Begins the task: walks a source, opens a destination, looks up peers.
     pub(super) async fn prepare_task(&mut self) -> Result<(), NodeError> {
         may_run(&self.config.task, &self.credentials)?;
-        self.look_up_peers();
+        self.look_out()?;
         match self.config.task.clone() {
             Task::Publish { src } => {
                 let walked = self.walk(src).await?;
@@ -147,7 +144,7 @@ impl Node {
             }
         }
         self.started = self.clock.now();
-        Ok(())
+        self.sign_on()
     }
 
     /// Opens the destination and looks at what it holds.
@@ -179,22 +176,6 @@ impl Node {
         }
         let (manifest, batches, whole) = (Arc::new(manifest), stored.batches.clone(), opened.was_whole());
         Some(Stored { manifest, endorsements, batches, whole })
-    }
-
-    /// Looks up the names of the peer list, now and from time to time.
-    fn look_up_peers(&self) {
-        let resolver = Arc::new(Resolver::from_system());
-        for peer in self.config.peers.clone() {
-            let (resolver, events) = (Arc::clone(&resolver), self.events.clone());
-            self.events.spawn(async move {
-                while events.is_heard() {
-                    let outcome = resolver.resolve(&peer).await;
-                    let pause = if outcome.is_ok() { RESOLVE_EVERY } else { RESOLVE_RETRY };
-                    events.send(Event::Resolved { name: peer.to_string(), outcome });
-                    tokio::time::sleep(pause).await;
-                }
-            });
-        }
     }
 
     /// The knobs of the swarm.

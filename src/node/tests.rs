@@ -42,8 +42,8 @@ async fn a_due_address_wakes_nobody_while_no_more_neighbours_are_wanted() {
 #[tokio::test]
 async fn a_name_that_cannot_be_looked_up_is_named_once() {
     let (mut node, _inbox) = node();
-    let peer = "nowhere.invalid".parse().unwrap();
-    node.on_resolved("nowhere.invalid:10090", Err(crate::discovery::ResolveError::Unknown { peer }));
+    let peer: crate::discovery::PeerName = "nowhere.invalid".parse().unwrap();
+    node.on_resolved(&peer, Err(crate::discovery::ResolveError::Unknown { peer: peer.clone() }));
     assert_eq!(node.last_failure.as_deref().unwrap().matches("nowhere.invalid").count(), 1);
 }
 

@@ -101,6 +101,7 @@ pub(crate) fn program() -> &'static str {
 pub(crate) fn bare(words: &[&str]) -> Command {
     let mut command = Command::new(words[0]);
     command.env_remove("STREW_KEY").env_remove("STREW_KEY_FILE").env("STREW_LOG", "strew=info");
+    command.env_remove("STREW_REGISTRY_TOKEN").env_remove("SSL_CERT_FILE");
     command.args(&words[1..]).args(["--output", "json"]);
     command
 }

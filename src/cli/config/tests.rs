@@ -3,6 +3,7 @@
 use super::super::Args;
 use super::super::environment::Environment;
 use super::*;
+use crate::discovery::{HttpSettings, Lists, Provider, Registration, SelfEndpoint};
 use crate::node::{Compression, Expect};
 use crate::units::BytesPerSecond;
 use crate::wire::PackLevel;
@@ -51,13 +52,21 @@ fn every_flag_reaches_the_configuration() {
          -chunk-size 1048576 -verify-on-complete=TRUE -transfer-idle-timeout 1m30s -peer-wait-timeout=5s \
          -seed-idle-timeout 1h -statistics -verbose --output json --key-file - --symlinks skip --zone eu-1 --memory 1GiB \
          -trace run.trace -congestion=cubic -upload-limit 80Mbit/s --download-limit 10MiB/s \
-         -compress-type zstd --compress-level 3",
+         -compress-type zstd --compress-level 3 -peer-list-url file:peers.csv -peer-list-dns-server 10.0.0.10 \
+         -peer-list-poll-interval 10s -peer-registry-heartbeat-url http://reg/beat",
     ));
     let peers: Vec<String> = config.node.peers.iter().map(ToString::to_string).collect();
     let expected = Config {
         node: NodeConfig {
             task: Task::Pull { dst: "/b".into() },
             peers: config.node.peers.clone(),
+            lists: Lists {
+                provider: Provider::from_url("file:peers.csv").ok(),
+                dns_server: "10.0.0.10:53".parse().ok(),
+                interval: Duration::from_secs(10),
+                http: HttpSettings::default(),
+            },
+            registry: Some(Registration::new("http://reg/beat".parse().unwrap(), SelfEndpoint::Auto)),
             listen: "127.0.0.1:0".parse().unwrap(),
             chunk_size: Some(Bytes(1 << 20)),
             expect: Expect { id: "ab".repeat(32).parse().ok(), root: None },

@@ -4,20 +4,26 @@ use std::io::Write;
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig};
 use hickory_resolver::proto::op::{Message, ResponseCode};
-use hickory_resolver::proto::rr::{RData, Record};
+use hickory_resolver::proto::rr::Record;
+use hickory_resolver::proto::rr::rdata::SRV;
 use tokio::net::UdpSocket;
 
 use super::*;
 
 /// Answers every question from `zone` until the test ends; names that are not in it do not exist.
 async fn name_server(zone: &'static [(&'static str, &'static str)]) -> ResolverConfig {
+    serve(move |question| answer(question, zone)).await
+}
+
+/// A name server that says this to every question.
+async fn serve(say: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> ResolverConfig {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     tokio::spawn(async move {
         let mut buffer = [0; 1500];
         loop {
             let (len, from) = socket.recv_from(&mut buffer).await.unwrap();
-            let answer = answer(&buffer[..len], zone);
+            let answer = say(&buffer[..len]);
             socket.send_to(&answer, from).await.unwrap();
         }
     });
@@ -26,6 +32,25 @@ async fn name_server(zone: &'static [(&'static str, &'static str)]) -> ResolverC
     let mut server = NameServerConfig::udp(address.ip());
     server.connections = vec![connection];
     ResolverConfig::from_parts(None, vec![Name::from_ascii("fleet.example.").unwrap()], vec![server])
+}
+
+/// The same for services, each at a port of a host.
+async fn services(zone: &'static [(&'static str, u16, &'static str)]) -> ResolverConfig {
+    serve(move |question| {
+        let mut message = Message::from_vec(question).unwrap().into_response();
+        let query = message.queries[0].clone();
+        let of_name = |&&(name, ..): &&(&str, u16, &str)| Name::from_ascii(name).unwrap() == *query.name();
+        let found: Vec<_> = zone.iter().filter(of_name).collect();
+        if found.is_empty() {
+            message.metadata.response_code = ResponseCode::NXDomain;
+        }
+        for (priority, (_, port, host)) in (0..).zip(found) {
+            let data = RData::SRV(SRV::new(priority, 1, *port, Name::from_ascii(host).unwrap()));
+            message.add_answer(Record::from_rdata(query.name().clone(), 60, data));
+        }
+        message.to_vec().unwrap()
+    })
+    .await
 }
 
 fn answer(question: &[u8], zone: &[(&str, &str)]) -> Vec<u8> {
@@ -88,6 +113,22 @@ async fn name_servers_are_asked_with_the_search_list() {
     found.sort();
     assert_eq!(found, ["10.0.0.1:4433", "10.0.0.2:4433"]);
     assert_eq!(resolve(&resolver, "six.fleet.example").await, Ok(vec!["[fd00::6]:10090".into()]));
+}
+
+#[tokio::test]
+async fn a_service_is_at_its_targets_whatever_their_priority() {
+    let config =
+        services(&[("_strew._udp.fleet.example.", 7, "a.example."), ("_strew._udp.fleet.example.", 8, "B.example.")])
+            .await;
+    let resolver = Resolver::with_servers(config, ResolverOpts::default(), Hosts::default()).unwrap();
+    let mut found = resolver.services(&"_strew._udp".parse().unwrap()).await.unwrap();
+    found.sort();
+    assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a.example.:7", "b.example.:8"]);
+    let nobody = resolver.services(&"_other._udp.example.".parse().unwrap()).await.unwrap();
+    assert_eq!(nobody, [], "a service that does not exist is at no host");
+    let gone = services(&[("_strew._udp.example.", 7, ".")]).await;
+    let resolver = Resolver::with_servers(gone, ResolverOpts::default(), Hosts::default()).unwrap();
+    assert_eq!(resolver.services(&"_strew._udp.example.".parse().unwrap()).await.unwrap(), []);
 }
 
 #[tokio::test]

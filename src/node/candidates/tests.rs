@@ -52,6 +52,37 @@ fn a_failing_address_is_tried_less_and_less_often() {
 }
 
 #[test]
+fn an_address_that_is_not_listed_any_more_is_not_dialled_any_more() {
+    let (mut candidates, mut rng) = listed(1..=3);
+    candidates.unlist(&[address(1)]);
+    let mut dialled = candidates.pick(ALL, at(0), &mut rng);
+    dialled.sort_unstable();
+    assert_eq!(dialled, [address(2), address(3)]);
+    candidates.unlist(&[address(2), address(3)]);
+    candidates.connected(address(3), at(1));
+    candidates.failed(address(2), at(1), &mut rng);
+    candidates.failed(address(3), at(100_000), &mut rng);
+    assert_eq!(candidates.next(), None, "neither the failed attempt nor the lost neighbour is tried again");
+    assert_eq!(candidates.pick(ALL, at(200_000), &mut rng), []);
+    assert_eq!(candidates.unanswered().count(), 0);
+}
+
+#[test]
+fn an_address_that_comes_back_to_the_list_is_dialled_like_a_new_one() {
+    let (mut candidates, mut rng) = listed(1..=1);
+    assert_eq!(candidates.pick(ALL, at(0), &mut rng), [address(1)]);
+    candidates.unlist(&[address(1)]);
+    candidates.add(address(1), Origin::Listed, at(1));
+    candidates.failed(address(1), at(2), &mut rng);
+    assert_eq!(candidates.pick(ALL, at(60_000), &mut rng), [address(1)]);
+    candidates.bar(address(1), at(60_000));
+    candidates.unlist(&[address(1)]);
+    candidates.failed(address(1), at(60_001), &mut rng);
+    candidates.add(address(1), Origin::Listed, at(60_002));
+    assert_eq!(candidates.pick(ALL, at(120_000), &mut rng), [], "whoever is barred stays so, listed or not");
+}
+
+#[test]
 fn what_was_never_tried_comes_before_what_failed() {
     let (mut candidates, mut rng) = listed(1..=20);
     let tried = candidates.pick(room(19, 0), at(0), &mut rng);
