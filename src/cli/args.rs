@@ -17,6 +17,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use super::certificates::CertificateArgs;
 use super::certs::CertsCommand;
 use super::exit::ExitCode;
+use super::hooks::HookArgs;
 use super::spelling::{self, Flags};
 
 /// What the user typed.
@@ -156,6 +157,10 @@ pub struct TransferArgs {
     #[arg(long, value_name = "KIND", help_heading = HOW)]
     pub congestion: Option<CongestionWord>,
 
+    /// Commands to run afterwards.
+    #[command(flatten)]
+    pub hooks: HookArgs,
+
     /// Leave when the content is complete and others hold what this machine holds, after 10s at the latest. Without it, a
     /// complete node stays and serves. A node that only publishes stays in any case.
     #[arg(long, help_heading = WHEN, value_name = "BOOL", action = clap::ArgAction::Set, num_args = 0..=1,
@@ -274,7 +279,7 @@ fn hint_at_stray_words(error: clap::Error, command: &mut clap::Command) -> clap:
 
 /// `true` and `false` in every spelling of Go's flag package, which knows six of each.
 #[derive(Clone)]
-struct GoBool;
+pub(super) struct GoBool;
 
 impl TypedValueParser for GoBool {
     type Value = bool;

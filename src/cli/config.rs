@@ -18,6 +18,7 @@ use clap::ValueEnum;
 use super::args::{CongestionWord, DigestWord, OutputWord, SymlinkWord, TransferArgs};
 use super::environment::Environment;
 use super::expect;
+use super::hooks::{self, HookConfig};
 use super::usage::UsageError;
 use crate::chunk::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN};
 use crate::discovery::{DEFAULT_PORT, PeerName};
@@ -48,6 +49,10 @@ pub struct Config {
     pub output: Output,
     /// Whether totals are printed at the end. Default no.
     pub statistics: bool,
+    /// Commands to run afterwards. Default `None`: none.
+    pub hooks: Option<HookConfig>,
+    /// What is accepted and has no effect, a sentence each.
+    pub notices: Vec<String>,
     /// Whether to log what happens, not only what goes wrong. Default no.
     pub verbose: bool,
 }
@@ -62,6 +67,12 @@ impl Config {
         let usual = NodeConfig::new(task(args)?);
         let usual_idle = usual.transfer_idle_timeout.unwrap_or_default();
         let peer_wait = time("--peer-wait-timeout", args.peer_wait_timeout.as_deref(), usual.peer_wait_timeout)?;
+        let limit = time("--command-timeout", args.hooks.command_timeout.as_deref(), hooks::TIMEOUT)?;
+        let hooks = HookConfig::from_args(&args.hooks, limit)?;
+        let mut notices = Vec::new();
+        if hooks.is_some() && matches!(usual.task, Task::Publish { .. }) {
+            notices.push("a node that only publishes runs no hooks: nothing becomes complete there".to_owned());
+        }
         let node = NodeConfig {
             peers: peers(&args.peer_list)?,
             listen: args
@@ -87,6 +98,7 @@ impl Config {
                 .ok_or(UsageError::ZeroTime { flag: "--peer-wait-timeout", example: EXAMPLE_TIME })?,
             transfer_idle_timeout: time("--transfer-idle-timeout", args.transfer_idle_timeout.as_deref(), usual_idle)?,
             seed_idle_timeout: time("--seed-idle-timeout", args.seed_idle_timeout.as_deref(), Duration::ZERO)?,
+            tell_files: hooks.is_some(),
             trace: args.trace.clone(),
             congestion: args.congestion.map_or(usual.congestion, congestion),
             task: usual.task,
@@ -99,6 +111,8 @@ impl Config {
                 Some(OutputWord::Json) => Output::Json,
             },
             statistics: args.statistics,
+            hooks,
+            notices,
             verbose: args.verbose,
         })
     }

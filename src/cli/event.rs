@@ -17,6 +17,10 @@ use serde::{Deserialize, Serialize};
 use super::exit::ExitCode;
 use crate::node::{Phase, Snapshot};
 
+mod hook;
+
+pub use hook::{Hook, HookName, HookState};
+
 /// The version of the schema, in every line as `v`. It changes when a field is taken away or changes its meaning.
 pub const SCHEMA: u32 = 1;
 
@@ -48,6 +52,8 @@ pub enum Event {
     Progress(Progress),
     /// Every byte is there, verified, durable and under its final name.
     Complete(Complete),
+    /// A hook began or ended.
+    Hook(Hook),
     /// New keys or certificates are in use.
     Renewed(Renewed),
     /// Something that the user should know, and that does not end the run.

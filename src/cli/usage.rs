@@ -8,6 +8,7 @@
 //! Not here: what only the world can tell, which ends a run with another exit code.
 
 use super::config::{CHUNKS_IN_MEMORY, ZONE_LEN_MAX};
+use super::hooks::HookUsageError;
 use crate::discovery::PeerNameError;
 use crate::units::{Bytes, ParseUnitError};
 
@@ -91,6 +92,9 @@ pub enum UsageError {
     /// A peer that cannot be read.
     #[error("--peer-list: {0}")]
     Peer(#[from] PeerNameError),
+    /// A hook that cannot be used.
+    #[error(transparent)]
+    Hook(#[from] HookUsageError),
     /// An address to listen on that cannot be read.
     #[error("--listen-addr: {value:?} is not ADDRESS:PORT; use an address of this machine (no name), as in {example}")]
     Listen {

@@ -9,6 +9,7 @@ use quinn::SendStream;
 use tokio::sync::oneshot;
 
 use super::assembly::Assemblies;
+use super::finals::Finals;
 use super::press::Press;
 use super::prove::Found;
 use super::recent::Recent;
@@ -86,6 +87,8 @@ pub(super) struct Content {
     pub(super) found: Found,
     /// What chunks of zeros digest to.
     pub(super) zeros: Zeros,
+    /// The files that were told to be final.
+    pub(super) finals: Finals,
     /// Counters of what went and came.
     pub(super) snapshot: Snapshot,
 }
@@ -130,6 +133,7 @@ impl Content {
             recheck: Recheck::default(),
             found: Found::new(Bitfield::none(layout)),
             zeros,
+            finals: Finals::default(),
             snapshot,
         }
     }

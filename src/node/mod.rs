@@ -22,6 +22,7 @@ mod error;
 mod event;
 mod exchange;
 mod expect;
+mod finals;
 mod finish;
 mod gossip;
 mod lifecycle;

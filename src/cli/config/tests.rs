@@ -61,6 +61,7 @@ fn every_flag_reaches_the_configuration() {
             symlinks: SymlinkPolicy::Skip,
             zone: Some("eu-1".into()),
             memory: Bytes(1 << 30),
+            tell_files: false,
             trace: Some("run.trace".into()),
             congestion: CongestionControl::Cubic,
             verify_on_complete: true,
@@ -72,6 +73,8 @@ fn every_flag_reaches_the_configuration() {
         key_file: Some("-".into()),
         output: Output::Json,
         statistics: true,
+        hooks: None,
+        notices: Vec::new(),
         verbose: true,
     };
     assert_eq!(config, expected);
