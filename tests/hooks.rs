@@ -65,13 +65,20 @@ fn records(stage: &Stage, records: &str) -> BTreeMap<PathBuf, Record> {
     fs::read_dir(stage.path(records)).unwrap().map(|entry| read(entry.unwrap().path())).collect()
 }
 
-/// The files beneath a folder that are not empty, with their sizes.
-fn files(folder: &Path) -> BTreeMap<PathBuf, u64> {
+/// The files of a destination that are not empty, with their sizes.
+fn files(dst: &Path) -> BTreeMap<PathBuf, u64> {
+    let mut found = files_beneath(dst);
+    // Only the folder's own state is not of the content.
+    found.retain(|path, _| !path.starts_with(dst.join(".strew")));
+    found
+}
+
+fn files_beneath(folder: &Path) -> BTreeMap<PathBuf, u64> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let meta = entry.path().symlink_metadata().unwrap();
-        if meta.is_dir() && entry.file_name() != ".strew" {
-            found.append(&mut files(&entry.path()));
+        if meta.is_dir() {
+            found.append(&mut files_beneath(&entry.path()));
         } else if meta.is_file() && meta.len() > 0 {
             found.insert(entry.path(), meta.len());
         }

@@ -69,7 +69,7 @@ impl Config {
         let peer_wait = time("--peer-wait-timeout", args.peer_wait_timeout.as_deref(), usual.peer_wait_timeout)?;
         let limit = time("--command-timeout", args.hooks.command_timeout.as_deref(), hooks::TIMEOUT)?;
         let hooks = HookConfig::from_args(&args.hooks, limit)?;
-        let mut notices = Vec::new();
+        let mut notices = args.compatible.notices()?;
         if hooks.is_some() && matches!(usual.task, Task::Publish { .. }) {
             notices.push("a node that only publishes runs no hooks: nothing becomes complete there".to_owned());
         }
@@ -91,6 +91,7 @@ impl Config {
                 Some(SymlinkWord::Skip) => SymlinkPolicy::Skip,
             },
             zone: args.zone.as_deref().map(|label| parse_zone("--zone", label)).transpose()?,
+            window_max: args.peer_num_concurrent.as_deref().map(window).transpose()?,
             memory: memory(args.memory.as_deref(), usual.memory, chunk_size)?,
             verify_on_complete: args.verify_on_complete,
             exit_complete: args.exit_complete,
@@ -219,6 +220,13 @@ fn parse_chunk_size(value: &str) -> Result<Bytes, UsageError> {
     size("--chunk-size", value, "16MiB", CHUNK_SIZE_MIN, CHUNK_SIZE_MAX)
 }
 
+fn window(value: &str) -> Result<u32, UsageError> {
+    let number = value.trim().parse().ok().filter(|number| (1..=WINDOW_MAX).contains(number));
+    let refused =
+        || UsageError::Number { flag: "--peer-num-concurrent", value: value.to_owned(), most: Some(WINDOW_MAX) };
+    number.ok_or_else(refused)
+}
+
 fn memory(value: Option<&str>, usual: Bytes, chunk_size: Option<Bytes>) -> Result<Bytes, UsageError> {
     const FLAG: &str = "--memory";
     let memory = match value {
@@ -282,6 +290,8 @@ const MEMORY_MIN: u64 = 64 << 20;
 const MEMORY_MAX: u64 = 64 << 40;
 /// Chunks that must fit into the memory at once: one arrives while another is written.
 pub(super) const CHUNKS_IN_MEMORY: u64 = 2;
+/// The largest `--peer-num-concurrent`: the swarm's own limit. p2pcp's is 16.
+const WINDOW_MAX: u32 = 32;
 /// The longest label of a zone, in bytes: the longest label of a DNS name, because most are made from one.
 pub(super) const ZONE_LEN_MAX: usize = 63;
 /// Beginnings of what p2pcp and its relatives take for remote storage.

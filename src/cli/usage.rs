@@ -9,6 +9,7 @@
 
 use super::config::{CHUNKS_IN_MEMORY, ZONE_LEN_MAX};
 use super::hooks::HookUsageError;
+use super::settings::FileError;
 use crate::discovery::PeerNameError;
 use crate::units::{Bytes, ParseUnitError};
 
@@ -92,6 +93,29 @@ pub enum UsageError {
     /// A peer that cannot be read.
     #[error("--peer-list: {0}")]
     Peer(#[from] PeerNameError),
+    /// A file of settings that cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A value of a variable or of a file that cannot be used.
+    #[error("{origin}: {reason}")]
+    Setting {
+        /// The flag that it stands for.
+        flag: String,
+        /// Where it is from.
+        origin: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A number that cannot be read or is out of bounds.
+    #[error("{flag}: {value:?} is not a number{}", most.map(|most| format!(" from 1 to {most}")).unwrap_or_default())]
+    Number {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+        /// The largest that is possible, where there are bounds.
+        most: Option<u32>,
+    },
     /// A hook that cannot be used.
     #[error(transparent)]
     Hook(#[from] HookUsageError),

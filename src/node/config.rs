@@ -86,6 +86,9 @@ pub struct NodeConfig {
     pub zone: Option<String>,
     /// What decides how much is on the way to a neighbour. Default: chosen automatically ([`CongestionControl::Auto`]).
     pub congestion: CongestionControl,
+    /// Most chunks asked of one neighbour at a time. Default `None`: as many as the swarm finds useful for its path, up to 32. Less
+    /// slows long paths.
+    pub window_max: Option<u32>,
     /// Memory for data in flight and windows, in bytes. Default 256 MiB; independent of the content's size. Less slows long
     /// paths and large chunks.
     pub memory: Bytes,
@@ -116,6 +119,7 @@ impl NodeConfig {
             symlinks: SymlinkPolicy::default(),
             zone: None,
             congestion: CongestionControl::default(),
+            window_max: None,
             memory: Bytes(256 << 20),
             tell_files: false,
             trace: None,

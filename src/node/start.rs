@@ -199,7 +199,9 @@ impl Node {
 
     /// The knobs of the swarm.
     pub(super) fn swarm_config(&mut self) -> Config {
-        Config { order: self.peer.order(), zone: self.zone(), ..Config::default() }
+        let usual = Config::default();
+        let window_max = self.config.window_max.unwrap_or(usual.window_max);
+        Config { order: self.peer.order(), zone: self.zone(), window_max, ..usual }
     }
 }
 

@@ -10,7 +10,6 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -20,9 +19,7 @@ use tokio::process::Command;
 
 use super::program::{Found, Words};
 use super::values::Values;
-
-/// What the names of our variables begin with.
-const OUR_VARIABLES: &[u8] = b"STREW_";
+use crate::cli::environment;
 
 /// How a hook ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,9 +77,7 @@ fn command(hook: &Found, values: &Values, printing: Printing) -> Command {
         Words::Template(template) => command.args(template.fill(values)),
         Words::Line(line) => command.arg("-c").arg(line),
     };
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_bytes().starts_with(OUR_VARIABLES)) {
-        command.env_remove(name);
-    }
+    environment::ours().for_each(|name| _ = command.env_remove(name));
     command.envs(values.variables());
     command.stdin(Stdio::null()).process_group(0);
     if printing == Printing::Err {
