@@ -6,9 +6,9 @@
 //! Invariant: every flag that is listed here does something. Flags of p2pcp whose feature does not exist yet are unknown
 //! flags, because a silently accepted one would change what a fleet gets.
 //!
-//! Not here: defaults and limits (`config.rs`), Go's spelling (`spelling.rs`), and the environment.
+//! Not here: defaults and limits (`config.rs`), Go's spelling (`spelling.rs`), and what variables and a file say (`settings`).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, TypedValueParser};
@@ -16,10 +16,14 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::certificates::CertificateArgs;
 use super::certs::CertsCommand;
+use super::compatible::CompatibleArgs;
 use super::exit::ExitCode;
+use super::hooks::HookArgs;
 use super::lists::ListArgs;
 use super::registry::RegistryArgs;
+use super::settings::Settings;
 use super::spelling::{self, Flags};
+use super::usage::UsageError;
 
 /// What the user typed.
 #[derive(Clone, Debug, Parser)]
@@ -155,6 +159,10 @@ pub struct TransferArgs {
           require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true,
           hide_possible_values = true, value_parser = GoBool)]
     pub verify_on_complete: bool,
+    /// Chunks asked of one peer at a time at most, 1 to 32. Few suit no path but a short one; the number follows the path by itself
+    /// [default: 32].
+    #[arg(long, value_name = "N", help_heading = HOW)]
+    pub peer_num_concurrent: Option<String>,
     /// Memory for chunks, caches and connections, at least 64MiB [default: 256MiB].
     #[arg(long, value_name = "SIZE", help_heading = HOW)]
     pub memory: Option<String>,
@@ -176,6 +184,14 @@ pub struct TransferArgs {
     /// Take no more than this from all neighbours together, written alike [default: $STREW_DOWNLOAD_LIMIT, else none].
     #[arg(long, value_name = "RATE", help_heading = HOW)]
     pub download_limit: Option<String>,
+
+    /// Take settings from this TOML file too, such as peer-list = "10.0.0.5"; its keys are the flags' names [default: none].
+    #[arg(long, value_name = "FILE", help_heading = HOW)]
+    pub config: Option<PathBuf>,
+
+    /// Commands to run afterwards.
+    #[command(flatten)]
+    pub hooks: HookArgs,
 
     /// Leave when the content is complete and others hold what this machine holds, after 10s at the latest. Without it, a
     /// complete node stays and serves. A node that only publishes stays in any case.
@@ -212,6 +228,10 @@ pub struct TransferArgs {
           require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true,
           hide_possible_values = true, value_parser = GoBool)]
     pub verbose: bool,
+
+    /// What p2pcp's command lines may have too.
+    #[command(flatten)]
+    pub compatible: CompatibleArgs,
 }
 
 /// What to do with symbolic links that leave the source, as typed.
@@ -259,19 +279,63 @@ pub enum OutputWord {
 }
 
 impl Args {
-    /// Reads the words of a command line, without the program's name.
+    /// Reads the words of a command line, without the program's name, and nothing else.
     ///
     /// # Errors
     /// What clap says, help and version included, with a hint for words that no flag belongs to.
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let read = Self::read_with(words, &|_| None);
+        read.map(|(args, _)| args).map_err(|refusal| match refusal {
+            Refusal::Words(error) => error,
+            Refusal::Settings(error) => Self::command().error(clap::error::ErrorKind::InvalidValue, error),
+        })
+    }
+
+    /// Reads the words of a command line, and for a transfer what variables and a file add to them.
+    ///
+    /// # Errors
+    /// [`Refusal`] says what was wrong with which of them.
+    pub fn read_with(
+        words: impl IntoIterator<Item = OsString>,
+        environment: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<(Self, Settings), Refusal> {
         let mut command = Self::command().after_help(after_help());
         command.build();
         let words = spelling::normalise(words, &Flags::of(&command));
-        let named = std::iter::once(OsString::from("strew")).chain(words);
-        let matches = command.try_get_matches_from_mut(named);
-        let args = matches.and_then(|matches| Self::from_arg_matches(&matches));
-        args.map_err(|error| hint_at_stray_words(error, &mut command))
+        let typed = parse(&mut command, &words).map_err(Refusal::Words)?;
+        if typed.subcommand().is_some() {
+            return Ok((Self::from_arg_matches(&typed).map_err(Refusal::Words)?, Settings::default()));
+        }
+        let settings = Settings::find(&command, &typed, environment).map_err(Refusal::Settings)?;
+        let all: Vec<OsString> = settings.words.iter().chain(&words).cloned().collect();
+        let args = parse(&mut command, &all).and_then(|matches| Self::from_arg_matches(&matches));
+        let args = args.map_err(|error| {
+            let alone = |word: &OsStr| parse(&mut command.clone(), &[word.to_owned()]).err().map(|e| first_words(&e));
+            settings.culprit(alone).map_or(Refusal::Words(error), Refusal::Settings)
+        })?;
+        Ok((args, settings))
     }
+}
+
+/// Why a command line cannot be read.
+#[derive(Debug)]
+pub enum Refusal {
+    /// For its words; help and version are told so as well.
+    Words(clap::Error),
+    /// For a variable or a file.
+    Settings(UsageError),
+}
+
+fn parse(command: &mut clap::Command, words: &[OsString]) -> Result<clap::ArgMatches, clap::Error> {
+    let named = std::iter::once(OsString::from("strew")).chain(words.iter().cloned());
+    command.try_get_matches_from_mut(named).map_err(|error| hint_at_stray_words(error, command))
+}
+
+/// What clap says, without its advice about the command line.
+fn first_words(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text.trim_start_matches("error: ").lines().take_while(|line| !line.is_empty());
+    lines.map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 /// p2pcp ignored every word after the first one without a flag; a node that runs with half of its flags is worse than none.
@@ -295,7 +359,7 @@ fn hint_at_stray_words(error: clap::Error, command: &mut clap::Command) -> clap:
 
 /// `true` and `false` in every spelling of Go's flag package, which knows six of each.
 #[derive(Clone)]
-struct GoBool;
+pub(super) struct GoBool;
 
 impl TypedValueParser for GoBool {
     type Value = bool;
@@ -331,6 +395,8 @@ fn after_help() -> String {
 
 const EXAMPLES: &str = "\
 Sizes are written 16MiB or 16MB, rates 80Mbit/s or 10MiB/s, times 20s, 1m30s or 250ms. Every flag may also be written with one dash.
+Every flag of a transfer is also a variable, STREW_ and its name (STREW_PEER_LIST), and a key of the file of --config: a flag counts
+before its variable, and that before the file.
 
 Examples:
   strew key new --out swarm.key

@@ -18,6 +18,7 @@ use clap::ValueEnum;
 use super::args::{CongestionWord, DigestWord, OutputWord, SymlinkWord, TransferArgs};
 use super::environment::Environment;
 use super::expect;
+use super::hooks::{self, HookConfig};
 use super::limits::limit;
 use super::lists::ListArgs;
 use super::packing::{compress_level, compress_type};
@@ -51,6 +52,10 @@ pub struct Config {
     pub output: Output,
     /// Whether totals are printed at the end. Default no.
     pub statistics: bool,
+    /// Commands to run afterwards. Default `None`: none.
+    pub hooks: Option<HookConfig>,
+    /// What is accepted and has no effect, a sentence each.
+    pub notices: Vec<String>,
     /// Whether to log what happens, not only what goes wrong. Default no.
     pub verbose: bool,
 }
@@ -65,6 +70,12 @@ impl Config {
         let usual = NodeConfig::new(task(args)?);
         let usual_idle = usual.transfer_idle_timeout.unwrap_or_default();
         let peer_wait = time("--peer-wait-timeout", args.peer_wait_timeout.as_deref(), usual.peer_wait_timeout)?;
+        let hook_limit = time("--command-timeout", args.hooks.command_timeout.as_deref(), hooks::TIMEOUT)?;
+        let hooks = HookConfig::from_args(&args.hooks, hook_limit)?;
+        let mut notices = args.compatible.notices()?;
+        if hooks.is_some() && matches!(usual.task, Task::Publish { .. }) {
+            notices.push("a node that only publishes runs no hooks: nothing becomes complete there".to_owned());
+        }
         let node = NodeConfig {
             peers: peers(&args.peer_list)?,
             lists: args.lists.lists()?,
@@ -85,6 +96,7 @@ impl Config {
                 Some(SymlinkWord::Skip) => SymlinkPolicy::Skip,
             },
             zone: args.zone.as_deref().map(|label| parse_zone("--zone", label)).transpose()?,
+            window_max: args.peer_num_concurrent.as_deref().map(window).transpose()?,
             memory: memory(args.memory.as_deref(), usual.memory, chunk_size)?,
             upload_limit: limit("--upload-limit", args.upload_limit.as_deref())?,
             download_limit: limit("--download-limit", args.download_limit.as_deref())?,
@@ -96,6 +108,7 @@ impl Config {
                 .ok_or(UsageError::ZeroTime { flag: "--peer-wait-timeout", example: EXAMPLE_TIME })?,
             transfer_idle_timeout: time("--transfer-idle-timeout", args.transfer_idle_timeout.as_deref(), usual_idle)?,
             seed_idle_timeout: time("--seed-idle-timeout", args.seed_idle_timeout.as_deref(), Duration::ZERO)?,
+            tell_files: hooks.is_some(),
             trace: args.trace.clone(),
             congestion: args.congestion.map_or(usual.congestion, congestion),
             task: usual.task,
@@ -108,6 +121,8 @@ impl Config {
                 Some(OutputWord::Json) => Output::Json,
             },
             statistics: args.statistics,
+            hooks,
+            notices,
             verbose: args.verbose,
         })
     }
@@ -227,6 +242,13 @@ fn parse_chunk_size(value: &str) -> Result<Bytes, UsageError> {
     size("--chunk-size", value, "16MiB", CHUNK_SIZE_MIN, CHUNK_SIZE_MAX)
 }
 
+fn window(value: &str) -> Result<u32, UsageError> {
+    let number = value.trim().parse().ok().filter(|number| (1..=WINDOW_MAX).contains(number));
+    let refused =
+        || UsageError::Number { flag: "--peer-num-concurrent", value: value.to_owned(), most: Some(WINDOW_MAX) };
+    number.ok_or_else(refused)
+}
+
 fn memory(value: Option<&str>, usual: Bytes, chunk_size: Option<Bytes>) -> Result<Bytes, UsageError> {
     const FLAG: &str = "--memory";
     let memory = match value {
@@ -290,6 +312,8 @@ const MEMORY_MIN: u64 = 64 << 20;
 const MEMORY_MAX: u64 = 64 << 40;
 /// Chunks that must fit into the memory at once: one arrives while another is written.
 pub(super) const CHUNKS_IN_MEMORY: u64 = 2;
+/// The largest `--peer-num-concurrent`: the swarm's own limit. p2pcp's is 16.
+const WINDOW_MAX: u32 = 32;
 /// The longest label of a zone, in bytes: the longest label of a DNS name, because most are made from one.
 pub(super) const ZONE_LEN_MAX: usize = 63;
 /// Beginnings of what p2pcp and its relatives take for remote storage.

@@ -1,11 +1,11 @@
-//! The environment variables that strew knows, read once.
+//! The environment variables that are more than flags in another spelling, read once.
 //!
-//! Few settings come from here: the swarm key, which must never stand on a command line (and, as an image wants it, where the
-//! certificates are that take its place), the zone, which differs between the pods of one template, the congestion
-//! control, which belongs to a network and not to a transfer, the limits of a machine's place in the network, and the log's level, which one wants
-//! to turn up without changing a deployment's arguments. One more variable is for the processes of a demonstration.
+//! Every flag of a transfer has a variable, and `settings` knows their rule. These here have rules of their own: the swarm key, which must
+//! never stand on a command line (and, as an image wants it, where the certificates are that take its place), the zone, which differs
+//! between the pods of one template, the congestion control, which belongs to a network and not to a transfer, the limits of a machine's place in it, and the log's level, which
+//! one wants to turn up without changing a deployment's arguments. One more variable is for the processes of a demonstration.
 //!
-//! Invariant: nobody else in strew reads these variables, and the key is wiped from our memory when it is not needed any more
+//! Invariant: nobody else in strew looks at the environment, and the key is wiped from our memory when it is not needed any more
 //! (the process's environment itself stays readable to its owner).
 //!
 //! Not here: conventions that other crates and terminals follow by themselves (`NO_COLOR`, `TERM`).
@@ -76,6 +76,16 @@ impl Environment {
     pub fn key_sources(&self, file_flag: Option<PathBuf>) -> KeySources {
         KeySources { file_flag, env_value: self.key.clone(), env_file: self.key_file.clone() }
     }
+}
+
+/// A variable that stands for a flag.
+pub(super) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// The names of all variables that are strew's: none of them is anybody else's business, the key least of all.
+pub(super) fn ours() -> impl Iterator<Item = OsString> {
+    std::env::vars_os().map(|(name, _)| name).filter(|name| name.as_encoded_bytes().starts_with(b"STREW_"))
 }
 
 fn as_text(name: &'static str, value: OsString) -> Result<String, UsageError> {

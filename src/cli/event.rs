@@ -19,8 +19,10 @@ pub use list::PeerList;
 use super::exit::ExitCode;
 use crate::node::{Phase, Snapshot};
 
+mod hook;
 mod path;
 
+pub use hook::{Hook, HookName, HookState};
 pub use path::EventPath;
 
 /// The version of the schema, in every line as `v`. It changes when a field is taken away or changes its meaning.
@@ -56,6 +58,8 @@ pub enum Event {
     Progress(Progress),
     /// Every byte is there, verified, durable and under its final name.
     Complete(Complete),
+    /// A hook began or ended.
+    Hook(Hook),
     /// New keys or certificates are in use.
     Renewed(Renewed),
     /// Something that the user should know, and that does not end the run.

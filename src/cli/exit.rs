@@ -31,7 +31,7 @@ pub enum ExitCode {
     DestinationInUse = 7,
     /// The source changed while it was being read.
     SourceChanged = 8,
-    /// The content is complete, and the command to run afterwards failed.
+    /// The content is complete, and a command to run afterwards failed, took too long or was cut short.
     HookFailed = 9,
     /// SIGINT before completion (128 + 2, as shells count).
     Interrupted = 130,

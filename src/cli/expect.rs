@@ -14,11 +14,12 @@ use crate::node::Expect;
 /// What the values of all `--expect` say together.
 pub(super) fn parse(values: &[String]) -> Result<Expect, UsageError> {
     let mut expect = Expect::default();
-    for value in values {
+    // Also separated by commas, as a variable has but one value.
+    for value in values.iter().flat_map(|value| value.split(',')) {
         match value.trim().split_once(':') {
             Some(("id", hex)) => put(&mut expect.id, hex, value)?,
             Some(("root", hex)) => put(&mut expect.root, hex, value)?,
-            _ => return Err(UsageError::Expect { value: value.clone() }),
+            _ => return Err(UsageError::Expect { value: value.to_owned() }),
         }
     }
     Ok(expect)
@@ -45,6 +46,7 @@ mod tests {
         let (id, root) = ("ab".repeat(32), "cd".repeat(32));
         let expect = read(&[&format!("root:{root}"), &format!("id:{}", id.to_uppercase())]).unwrap();
         assert_eq!(expect, Expect { id: id.parse().ok(), root: root.parse().ok() });
+        assert_eq!(read(&[&format!("id:{id},root:{root}")]), Ok(expect.clone()));
         assert!(expect.id.is_some() && expect.root.is_some());
         assert_eq!(read(&[]), Ok(Expect::default()));
     }

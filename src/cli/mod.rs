@@ -1,6 +1,6 @@
 //! The command line: flags in, lines and exit codes out.
 //!
-//! A run has three steps here: words become [`Args`], arguments and environment become a [`Config`] or a [`UsageError`], and
+//! A run has three steps here: words, variables and a file become [`Args`], arguments and environment become a [`Config`] or a [`UsageError`], and
 //! one `match` starts what was asked for. What a node tells while it runs is shown by a [`Reporter`].
 //!
 //! Invariant: standard output carries data only (events, keys, help that was asked for); everything else goes to standard
@@ -10,6 +10,7 @@
 
 mod certificates;
 mod certs;
+mod compatible;
 mod demo;
 mod environment;
 mod expect;
@@ -28,10 +29,12 @@ pub mod args;
 pub mod config;
 pub mod event;
 pub mod exit;
+pub mod hooks;
 pub mod logging;
 pub mod progress;
 pub mod report;
 pub mod screen;
+pub mod settings;
 pub mod spelling;
 pub mod statistics;
 
@@ -45,25 +48,28 @@ pub use certs::CertsError;
 pub use config::Config;
 pub use environment::Environment;
 pub use exit::ExitCode;
+pub use hooks::{HookConfig, Hooks};
 pub use invitation::Invitation;
 pub use key::{KeyUseError, OwnKeys};
 pub use registry::RegistryError;
 pub use report::Reporter;
 pub use screen::Screen;
+pub use settings::Settings;
 pub use usage::UsageError;
 
-use args::{Command, DemoArgs, KeyCommand, TransferArgs};
+use args::{Command, DemoArgs, KeyCommand, Refusal, TransferArgs};
 
 /// Runs strew with these words, the program's name first, and says how it ended.
 #[must_use]
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     panic::end_the_process();
     let screen = Screen::stderr();
-    let args = match Args::read(words.into_iter().skip(1)) {
-        Ok(args) => args,
-        Err(answer) => return show(&answer),
+    let (args, mut settings) = match Args::read_with(words.into_iter().skip(1), &environment::variable) {
+        Ok(read) => read,
+        Err(Refusal::Words(answer)) => return show(&answer),
+        Err(Refusal::Settings(error)) => return fail(&screen, ExitCode::Usage, &error),
     };
-    let environment = match Environment::read() {
+    let mut environment = match Environment::read() {
         Ok(environment) => environment,
         Err(error) => return fail(&screen, ExitCode::Usage, &error),
     };
@@ -71,8 +77,11 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         // The demonstration that this process was for is over, and nobody is there to be told.
         return ExitCode::Terminated;
     }
+    if let Some(key) = settings.key.take() {
+        environment.key = Some(key);
+    }
     match &args.command {
-        None => transfer(&args.transfer, &environment, &screen),
+        None => transfer(&args.transfer, &environment, &settings, &screen),
         Some(Command::Certs(certs)) => match certs::run(certs, &mut io::stdout().lock(), &screen) {
             Ok(()) => ExitCode::Complete,
             Err(error) => fail(&screen, error.exit_code(), &error),
@@ -97,7 +106,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// A transfer, from what was typed.
-fn transfer(args: &TransferArgs, environment: &Environment, screen: &Screen) -> ExitCode {
+fn transfer(args: &TransferArgs, environment: &Environment, settings: &Settings, screen: &Screen) -> ExitCode {
     let config = Config::from_args(args).and_then(|config| {
         let config = config.in_zone_of(environment)?.controlled_by(args, environment)?.limited_by(args, environment)?;
         let config = config.asking_the_web(&args.lists, environment)?;
@@ -106,7 +115,10 @@ fn transfer(args: &TransferArgs, environment: &Environment, screen: &Screen) -> 
     });
     let config = match config {
         Ok(config) => config,
-        Err(error) => return fail(screen, ExitCode::Usage, &error),
+        Err(error) => {
+            screen.say(&format!("strew: {}", settings.explain(&sentence(&error))));
+            return ExitCode::Usage;
+        }
     };
     let terminal = screen.width().is_some();
     match Membership::find(&args.certificates, environment, &mut io::stdin().lock(), &config, terminal) {

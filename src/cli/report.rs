@@ -64,7 +64,7 @@ impl Reporter {
         }
         let for_people = match event {
             // Where programs read standard output, people still read standard error.
-            Event::Warning(_) | Event::Error(_) => true,
+            Event::Warning(_) | Event::Error(_) | Event::Hook(_) => true,
             _ => self.events.is_none(),
         };
         if let (true, Some(sentence)) = (for_people, self.sentence(event)) {
@@ -131,6 +131,7 @@ impl Reporter {
                 Some(format!("warning: {}: {}", printable(&path.path), printable(message)))
             }
             Event::Error(failure) => Some(format!("strew: {}", printable(&failure.message))),
+            Event::Hook(hook) => hook.failure(printable),
             Event::Renewed(renewed) => Some(format!("key or certificate renewed; identity {}", renewed.identity)),
             Event::Peer(_) | Event::PeerList(_) | Event::Progress(_) | Event::Summary(_) => None,
         }

@@ -11,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::{Builder, Runtime};
@@ -23,6 +24,7 @@ use super::event::{
     Complete, Event, Failure, Manifest, Peer, PeerList, PeerState, Renewed, Root, Start, Summary, Warning,
 };
 use super::exit::ExitCode;
+use super::hooks::Hooks;
 use super::invitation::Invitation;
 use super::report::{Reporter, TICK};
 use super::screen::Screen;
@@ -34,6 +36,10 @@ use crate::node::{self, NodeError, Report, Reports, Snapshot, SourceTotals, Trac
 use crate::store::ErrorKind;
 use crate::units::Time;
 
+mod afterwards;
+
+use afterwards::next_of;
+
 /// Runs the node that `config` describes until it ends.
 pub(super) fn run(config: &Config, membership: &Membership, screen: &Screen) -> ExitCode {
     let began = Instant::now();
@@ -41,6 +47,10 @@ pub(super) fn run(config: &Config, membership: &Membership, screen: &Screen) -> 
     let credentials = match membership.credentials() {
         Ok(credentials) => credentials,
         Err(error) => return give_up(&mut reporter, error.exit_code(), sentence(&error)),
+    };
+    let hooks = match afterwards::start(config).transpose() {
+        Ok(hooks) => hooks,
+        Err(error) => return give_up(&mut reporter, afterwards::exit_code(&error), sentence(&error)),
     };
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -58,6 +68,8 @@ pub(super) fn run(config: &Config, membership: &Membership, screen: &Screen) -> 
         listen: None,
         config,
         membership,
+        hooks,
+        hooks_failed: 0,
     };
     let code = runtime.block_on(teller.follow(credentials));
     // Tasks that still wait for a peer are not waited for.
@@ -97,6 +109,8 @@ struct Teller<'a> {
     listen: Option<SocketAddr>,
     config: &'a Config,
     membership: &'a Membership,
+    hooks: Option<Hooks>,
+    hooks_failed: u64,
 }
 
 impl Teller<'_> {
@@ -124,6 +138,7 @@ impl Teller<'_> {
             tokio::select! {
                 outcome = &mut running => break outcome,
                 Some(report) = inbox.recv() => self.tell(report),
+                Some(news) = next_of(&mut self.hooks) => self.tell_hook(news),
                 _ = tick.tick() => self.tick(),
                 signal = signals.next() => match (signal, stop.take()) {
                     (None, unused) => {
@@ -140,14 +155,15 @@ impl Teller<'_> {
             }
         };
         self.tell_rest(&mut inbox);
-        match outcome {
+        let code = match outcome {
             Ok(summary) => {
                 self.snapshot = summary.snapshot;
                 self.tick();
                 if summary.complete { ExitCode::Complete } else { caught.unwrap_or(ExitCode::Incomplete) }
             }
             Err(error) => self.fail(&error),
-        }
+        };
+        self.finish_hooks(code, &mut signals).await
     }
 
     fn fail(&mut self, error: &NodeError) -> ExitCode {
@@ -196,7 +212,10 @@ impl Teller<'_> {
             Report::Started { listen, swarm, identity } => {
                 self.listen = Some(listen);
                 let (swarm, identity) = (swarm.to_string(), identity.to_string());
-                Event::Start(Box::new(Start::new(self.config, swarm, identity, listen.to_string())))
+                let start = Start::new(self.config, swarm, identity, listen.to_string());
+                self.reporter.tell(unix_ms(), &Event::Start(Box::new(start)));
+                let warn = |message: &String| Event::Warning(Warning { message: message.clone(), path: None });
+                return self.config.notices.iter().for_each(|notice| self.reporter.tell(unix_ms(), &warn(notice)));
             }
             Report::Content { id, bytes, files, chunks, chunk_size, kept: _ } => {
                 // Only now is the source known to be one that others can have.
@@ -227,6 +246,7 @@ impl Teller<'_> {
             }
             Report::Complete(snapshot) => {
                 self.snapshot = snapshot;
+                self.run_last_hook();
                 Event::Complete(Complete {
                     content: self.content.clone(),
                     root: self.root.clone(),
@@ -236,6 +256,9 @@ impl Teller<'_> {
                     elapsed_ms: self.elapsed_ms(),
                     read_back: self.config.node.verify_on_complete,
                 })
+            }
+            Report::Final { entries, files } => {
+                return self.hooks.iter().for_each(|hooks| hooks.files(Arc::clone(&entries), files.clone()));
             }
             Report::Refused { address, reason, peers } => {
                 let (address, reason) = (address.to_string(), Some(reason));

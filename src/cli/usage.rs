@@ -8,7 +8,9 @@
 //! Not here: what only the world can tell, which ends a run with another exit code.
 
 use super::config::{CHUNKS_IN_MEMORY, ZONE_LEN_MAX};
+use super::hooks::HookUsageError;
 use super::lists::INTERVAL_MIN;
+use super::settings::FileError;
 use crate::discovery::{HttpUrlError, PeerNameError, ProviderError, TokenError};
 use crate::units::{Bytes, ParseUnitError};
 use crate::wire::PackLevel;
@@ -176,6 +178,32 @@ pub enum UsageError {
         /// What the system said.
         reason: String,
     },
+    /// A file of settings that cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A value of a variable or of a file that cannot be used.
+    #[error("{origin}: {reason}")]
+    Setting {
+        /// The flag that it stands for.
+        flag: String,
+        /// Where it is from.
+        origin: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A number that cannot be read or is out of bounds.
+    #[error("{flag}: {value:?} is not a number{}", most.map(|most| format!(" from 1 to {most}")).unwrap_or_default())]
+    Number {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+        /// The largest that is possible, where there are bounds.
+        most: Option<u32>,
+    },
+    /// A hook that cannot be used.
+    #[error(transparent)]
+    Hook(#[from] HookUsageError),
     /// An address to listen on that cannot be read.
     #[error("--listen-addr: {value:?} is not ADDRESS:PORT; use an address of this machine (no name), as in {example}")]
     Listen {

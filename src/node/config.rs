@@ -103,6 +103,9 @@ pub struct NodeConfig {
     pub zone: Option<String>,
     /// What decides how much is on the way to a neighbour. Default: chosen automatically ([`CongestionControl::Auto`]).
     pub congestion: CongestionControl,
+    /// Most chunks asked of one neighbour at a time. Default `None`: as many as the swarm finds useful for its path, up to 32. Less
+    /// slows long paths.
+    pub window_max: Option<u32>,
     /// Memory for data in flight and windows, in bytes. Default 256 MiB; independent of the content's size. Less slows long
     /// paths and large chunks.
     pub memory: Bytes,
@@ -115,6 +118,9 @@ pub struct NodeConfig {
     pub compress: Compression,
     /// How hard chunks are packed for neighbours that want them packed. Default 1.
     pub compress_level: PackLevel,
+    /// Tell of each file when it is final ([`Report::Final`](super::Report::Final)). Default no: it costs a report for each group of
+    /// files and a byte of memory a file, which only somebody who does something with each file needs.
+    pub tell_files: bool,
     /// File for a trace of all that the swarm is told and asks for. Default `None`: none. With a dozen neighbours about 430 bytes a chunk
     /// (measured: 110 KB for 256 chunks among 16 nodes), and 16 MiB of memory at most when its disk is slow.
     pub trace: Option<PathBuf>,
@@ -147,11 +153,13 @@ impl NodeConfig {
             symlinks: SymlinkPolicy::default(),
             zone: None,
             congestion: CongestionControl::default(),
+            window_max: None,
             memory: Bytes(256 << 20),
             upload_limit: None,
             download_limit: None,
             compress: Compression::default(),
             compress_level: PackLevel::default(),
+            tell_files: false,
             trace: None,
         }
     }

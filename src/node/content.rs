@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::assembly::Assemblies;
 use super::config::NodeConfig;
+use super::finals::Finals;
 use super::forms::Forms;
 use super::press::Press;
 use super::prove::Found;
@@ -92,6 +93,8 @@ pub(super) struct Content {
     pub(super) zeros: Zeros,
     /// Its chunks as they travel packed.
     pub(super) forms: Forms,
+    /// The files that were told to be final.
+    pub(super) finals: Finals,
     /// Counters of what went and came.
     pub(super) snapshot: Snapshot,
 }
@@ -138,6 +141,7 @@ impl Content {
             found: Found::new(Bitfield::none(layout)),
             zeros,
             forms: Forms::new(layout, node.memory.0, node.compress_level),
+            finals: Finals::default(),
             snapshot,
         }
     }

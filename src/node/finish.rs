@@ -36,6 +36,7 @@ impl Node {
 
     /// A group is final.
     pub(super) fn on_committed(&mut self, outcome: Result<(), StoreError>) -> Result<(), NodeError> {
+        self.tell_final();
         outcome?;
         self.committing = false;
         if self.finishing {
@@ -83,6 +84,7 @@ impl Node {
                 error => Err(error),
             }));
         }
+        self.tell_final();
         outcome?;
         if self.config.verify_on_complete {
             self.read_back();
@@ -141,6 +143,7 @@ impl Node {
         self.last_request = now;
         // Said once, also when a chunk was lost later and came back.
         if self.completed_at.replace(now).is_none() {
+            self.tell_final_before();
             self.reports.send(Report::Complete(self.snapshot()));
         }
     }

@@ -24,6 +24,7 @@ mod error;
 mod event;
 mod exchange;
 mod expect;
+mod finals;
 mod finish;
 mod forms;
 mod gossip;

@@ -1,13 +1,15 @@
 //! What a node tells whoever runs it. `cli` makes lines and events of it; a program that uses the library reads the channel.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::snapshot::Snapshot;
 use super::totals::SourceTotals;
 use crate::identity::{Identity, SwarmId};
-use crate::manifest::{ContentId, Digest};
+use crate::manifest::{ContentId, Digest, Entries};
+use crate::store::Named;
 use crate::units::Bytes;
 
 /// News of a run, in the order of happening.
@@ -86,6 +88,14 @@ pub enum Report {
     Progress(Snapshot),
     /// Every byte is here, verified, durable and under its final name.
     Complete(Snapshot),
+    /// Files became final, with [`NodeConfig::tell_files`](super::NodeConfig::tell_files): verified, durable and under their final names.
+    /// Those that were final before this run are told right before [`Report::Complete`].
+    Final {
+        /// The entries of the content.
+        entries: Arc<Entries>,
+        /// Which of them.
+        files: Vec<Named>,
+    },
     /// What each source gave and took: the last report of a run.
     Totals(Vec<SourceTotals>),
     /// Key or certificates on the disk were renewed, and new connections use them.

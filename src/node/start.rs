@@ -182,9 +182,10 @@ impl Node {
     pub(super) fn swarm_config(&mut self) -> Config {
         let usual = Config::default();
         let (upload_limit, download_limit) = (self.config.upload_limit, self.config.download_limit);
+        let wanted = self.config.window_max.unwrap_or(usual.window_max);
         // Where everything waits to be read, more requests only wait longer.
-        let window_max = usual.window_max.min(self.config.transport().waiting_streams().max(usual.window_start));
-        let window_max = if download_limit.is_some() { window_max } else { usual.window_max };
+        let useful = self.config.transport().waiting_streams().max(usual.window_start);
+        let window_max = if download_limit.is_some() { wanted.min(useful) } else { wanted };
         Config { order: self.peer.order(), zone: self.zone(), window_max, upload_limit, download_limit, ..usual }
     }
 }

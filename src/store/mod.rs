@@ -31,5 +31,5 @@ pub use journal::{Boot, StoredContent};
 pub use overlap::overlap;
 pub use pool::Pool;
 pub use published::Published;
-pub use replica::{Begun, CommitReport, NewContent, OpenOptions, Opened, Replica, Warning};
+pub use replica::{Begun, CommitReport, Named, NewContent, OpenOptions, Opened, Replica, Warning};
 pub use scan::{Scan, Skipped, SymlinkPolicy, scan};

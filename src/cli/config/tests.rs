@@ -53,7 +53,7 @@ fn every_flag_reaches_the_configuration() {
          -seed-idle-timeout 1h -statistics -verbose --output json --key-file - --symlinks skip --zone eu-1 --memory 1GiB \
          -trace run.trace -congestion=cubic -upload-limit 80Mbit/s --download-limit 10MiB/s \
          -compress-type zstd --compress-level 3 -peer-list-url file:peers.csv -peer-list-dns-server 10.0.0.10 \
-         -peer-list-poll-interval 10s -peer-registry-heartbeat-url http://reg/beat",
+         -peer-list-poll-interval 10s -peer-registry-heartbeat-url http://reg/beat -peer-num-concurrent=4",
     ));
     let peers: Vec<String> = config.node.peers.iter().map(ToString::to_string).collect();
     let expected = Config {
@@ -78,6 +78,8 @@ fn every_flag_reaches_the_configuration() {
             download_limit: BytesPerSecond::new(10 << 20),
             compress: Compression::Zstd,
             compress_level: PackLevel::new(3).unwrap(),
+            window_max: Some(4),
+            tell_files: false,
             trace: Some("run.trace".into()),
             congestion: CongestionControl::Cubic,
             verify_on_complete: true,
@@ -89,6 +91,8 @@ fn every_flag_reaches_the_configuration() {
         key_file: Some("-".into()),
         output: Output::Json,
         statistics: true,
+        hooks: None,
+        notices: Vec::new(),
         verbose: true,
     };
     assert_eq!(config, expected);
@@ -157,6 +161,20 @@ fn refusals_name_the_flag_and_the_remedy() {
 }
 
 #[test]
+fn flags_of_p2pcp_without_a_purpose_are_taken_and_said() {
+    let config = good("-src /a -local-num-concurrent 8 -files-per-chunk=-1 -sync-interval 2s");
+    let named = ["--local-num-concurrent", "--files-per-chunk", "--sync-interval"];
+    assert_eq!(config.notices.len(), named.len());
+    assert!(
+        config.notices.iter().zip(named).all(|(notice, flag)| notice.starts_with(&format!("{flag} has no effect")))
+    );
+    assert_eq!(Config { notices: Vec::new(), ..config }, good("-src /a"));
+    for line in ["-local-num-concurrent x", "-sync-interval 2", "-peer-num-concurrent 0", "-peer-num-concurrent 33"] {
+        assert!(self::config(&format!("-src /a {line}")).unwrap_err().contains("-concurrent") || line.contains("sync"));
+    }
+}
+
+#[test]
 fn a_path_with_a_colon_is_a_path() {
     assert_eq!(good("--src /a:b --dst c:d").node.task, Task::Copy { src: "/a:b".into(), dst: "c:d".into() });
     assert_eq!(good("--src local:s3:x").source(), Some(Path::new("s3:x")));
@@ -174,7 +192,7 @@ fn words_without_a_flag_are_refused_with_a_hint() {
 
 #[test]
 fn flags_of_later_features_are_unknown() {
-    for flag in ["-files-per-chunk=5", "--wait-host=a:1", "-peer-num-concurrent=2"] {
+    for flag in ["--wait-host=a:1", "--health-addr=:1"] {
         assert!(config(&format!("-src /a {flag}")).unwrap_err().contains("unexpected argument"), "{flag}");
     }
 }

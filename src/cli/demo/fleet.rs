@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use super::DemoError;
 use super::leash;
+use crate::cli::environment;
 use crate::cli::event::{Event, Line};
 use crate::cli::exit::ExitCode;
 use crate::identity::SwarmKey;
@@ -64,10 +65,9 @@ impl Fleet {
     pub(super) fn start(&mut self, words: &[&OsStr]) -> Result<(), DemoError> {
         let mut command = Command::new(&self.program);
         command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // What is set for the transfers of this machine is not for the demonstration.
+        environment::ours().for_each(|name| _ = command.env_remove(name));
         command.env("STREW_KEY", self.key.as_str()).env(leash::PARENT, std::process::id().to_string());
-        for name in ["STREW_KEY_FILE", "STREW_LOG"] {
-            command.env_remove(name);
-        }
         // A group of its own: the terminal's Ctrl-C reaches the demonstration alone, which then ends all in order.
         command.process_group(0);
         let mut child = command.spawn().map_err(DemoError::Program)?;

@@ -113,8 +113,9 @@ impl Opened {
         let progress = Progress::new(&new.entries, have.clone(), |i| survey.places[i] == Place::Final);
         let folders = Mutex::new(FoldersDue::of(&survey).filter(|_| writable));
         let files = Files::new(root, partial, writable, new.entries, survey.places, survey.stamps);
-        let committing = Mutex::new(());
-        let replica = Replica { files, state, layout: new.layout, progress, journal, folders, committing, unsettled };
+        let (committing, named) = (Mutex::new(()), Mutex::new(Vec::new()));
+        let layout = new.layout;
+        let replica = Replica { files, state, layout, progress, journal, folders, committing, named, unsettled };
         Ok(Begun { replica, have, unproven })
     }
 }

@@ -11,6 +11,7 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
 use rustix::fs::{
@@ -36,6 +37,15 @@ pub struct CommitReport {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+}
+
+/// A file that became final: durable and under its final name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its place among the entries.
+    pub entry: u32,
+    /// Whether all of its bytes lay under that name before this run and nothing had to be written.
+    pub kept: bool,
 }
 
 /// Files of a group that got no further, and why.
@@ -77,14 +87,28 @@ impl Replica {
             group.retain(|i| self.files.place(*i as usize) != Place::Final);
             let bytes: u64 = group.iter().map(|i| self.entry(*i).size()).sum();
             let files = group.len() as u64;
+            let kept = |entry: &u32| self.files.place(*entry as usize) == Place::Found;
+            let named: Vec<Named> = group.iter().map(|entry| Named { entry: *entry, kept: kept(entry) }).collect();
             if let Err(stopped) = self.commit_group(&group) {
                 self.progress.put_back(&stopped.back, self.entries());
                 self.progress.lose(&stopped.lost, self.entries());
                 stopped.lost.iter().for_each(|i| self.files.give_up(*i as usize));
                 return Err(stopped.error);
             }
+            self.named().extend(named);
             report = CommitReport { files: report.files + files, bytes: report.bytes + bytes };
         }
+    }
+
+    /// The files that became final since this was asked last, each as often as it became so: once, unless its bytes were
+    /// lost afterwards and came again. Files that were final before this run are not among them.
+    #[must_use]
+    pub fn take_named(&self) -> Vec<Named> {
+        std::mem::take(&mut *self.named())
+    }
+
+    fn named(&self) -> MutexGuard<'_, Vec<Named>> {
+        self.named.lock().expect("no thread panics while it notes names")
     }
 
     fn commit_group(&self, group: &[u32]) -> Result<(), Stopped> {

@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 pub use begin::{Begun, NewContent};
-pub use commit::CommitReport;
+pub use commit::{CommitReport, Named};
 pub use open::{OpenOptions, Opened, Warning};
 
 use self::files::Files;
@@ -60,6 +60,8 @@ pub struct Replica {
     folders: Mutex<Option<FoldersDue>>,
     /// Held by whoever commits: files become final one group after the other.
     committing: Mutex<()>,
+    /// Files that became final and were not asked for yet.
+    named: Mutex<Vec<Named>>,
     /// Whether something is not yet as the content wants it: names, modes, times.
     unsettled: AtomicBool,
 }
