@@ -11,7 +11,6 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::certificates::CertificateArgs;
@@ -22,7 +21,7 @@ use super::hooks::HookArgs;
 use super::lists::ListArgs;
 use super::registry::RegistryArgs;
 use super::settings::Settings;
-use super::spelling::{self, Flags};
+use super::spelling::{self, Flags, GoBool};
 use super::usage::UsageError;
 
 /// What the user typed.
@@ -159,7 +158,7 @@ pub struct TransferArgs {
           require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true,
           hide_possible_values = true, value_parser = GoBool)]
     pub verify_on_complete: bool,
-    /// Chunks asked of one peer at a time at most, 1 to 32. Few suit no path but a short one; the number follows the path by itself
+    /// Chunks asked of one peer at a time at most, 1 to 64. Few suit no path but a short one; the number follows the path by itself
     /// [default: 32].
     #[arg(long, value_name = "N", help_heading = HOW)]
     pub peer_num_concurrent: Option<String>,
@@ -355,36 +354,6 @@ fn hint_at_stray_words(error: clap::Error, command: &mut clap::Command) -> clap:
         _ => format!("'{word}' belongs to no flag; name what to replicate with --src or --dst, as in --src '{word}'"),
     };
     command.error(ErrorKind::UnknownArgument, message)
-}
-
-/// `true` and `false` in every spelling of Go's flag package, which knows six of each.
-#[derive(Clone)]
-pub(super) struct GoBool;
-
-impl TypedValueParser for GoBool {
-    type Value = bool;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        arg: Option<&clap::Arg>,
-        value: &std::ffi::OsStr,
-    ) -> Result<bool, clap::Error> {
-        match value.to_str().unwrap_or_default() {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-            _ => {
-                let flag = arg.and_then(clap::Arg::get_long).unwrap_or_default();
-                let shown = value.display();
-                let message = format!("--{flag} is true or false, not '{shown}'");
-                Err(command.clone().error(clap::error::ErrorKind::InvalidValue, message))
-            }
-        }
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(["true", "false"].map(PossibleValue::new).into_iter()))
-    }
 }
 
 fn after_help() -> String {

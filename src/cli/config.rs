@@ -313,7 +313,7 @@ const MEMORY_MAX: u64 = 64 << 40;
 /// Chunks that must fit into the memory at once: one arrives while another is written.
 pub(super) const CHUNKS_IN_MEMORY: u64 = 2;
 /// The largest `--peer-num-concurrent`: the swarm's own limit. p2pcp's is 16.
-const WINDOW_MAX: u32 = 32;
+const WINDOW_MAX: u32 = 64;
 /// The longest label of a zone, in bytes: the longest label of a DNS name, because most are made from one.
 pub(super) const ZONE_LEN_MAX: usize = 63;
 /// Beginnings of what p2pcp and its relatives take for remote storage.

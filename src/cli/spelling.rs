@@ -11,6 +11,8 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use clap::builder::{PossibleValue, TypedValueParser};
+
 /// The long flags that exist, as far as spelling is concerned.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
@@ -110,6 +112,36 @@ impl<'a> Flag<'a> {
         let single_letter = name.len() == 1 && !bytes.starts_with(b"--");
         let is_name = name.first().is_some_and(u8::is_ascii_alphabetic);
         (is_name && !single_letter).then_some(Self { name, value })
+    }
+}
+
+/// `true` and `false` in every spelling of Go's flag package, which knows six of each.
+#[derive(Clone)]
+pub(super) struct GoBool;
+
+impl TypedValueParser for GoBool {
+    type Value = bool;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<bool, clap::Error> {
+        match value.to_str().unwrap_or_default() {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+            _ => {
+                let flag = arg.and_then(clap::Arg::get_long).unwrap_or_default();
+                let shown = value.display();
+                let message = format!("--{flag} is true or false, not '{shown}'");
+                Err(command.clone().error(clap::error::ErrorKind::InvalidValue, message))
+            }
+        }
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(["true", "false"].map(PossibleValue::new).into_iter()))
     }
 }
 

@@ -89,10 +89,12 @@ impl Upload {
 
     /// Sends the chunk; returns its digest when all of it was hashed on the way, and the stream, whose acknowledgement is still to come.
     pub(super) async fn run(mut self) -> Result<(Option<Digest>, SendStream), UploadError> {
-        // What is buffered beyond the congestion window would only wait here, out of the swarm's order.
+        // What is buffered beyond what is on the way would only wait here, out of the swarm's order. On a long path acknowledged bytes
+        // behind a lost packet stay in the buffer for a round trip or two, and must not keep others from leaving.
         let path = self.connection.stats().path;
-        let most = if path.rtt < FAR { SEND_WINDOW_NEAR } else { SEND_WINDOW_FAR };
-        self.connection.set_send_window((path.cwnd + path.cwnd / 4).clamp(SEND_WINDOW_MIN, most));
+        let (buffered, most) =
+            if path.rtt < FAR { (path.cwnd + path.cwnd / 4, SEND_WINDOW_NEAR) } else { (3 * path.cwnd, SEND_WINDOW_FAR) };
+        self.connection.set_send_window(buffered.clamp(SEND_WINDOW_MIN, most));
         if self.zeros && self.told {
             return self.send_zeros().await;
         }

@@ -169,7 +169,7 @@ fn flags_of_p2pcp_without_a_purpose_are_taken_and_said() {
         config.notices.iter().zip(named).all(|(notice, flag)| notice.starts_with(&format!("{flag} has no effect")))
     );
     assert_eq!(Config { notices: Vec::new(), ..config }, good("-src /a"));
-    for line in ["-local-num-concurrent x", "-sync-interval 2", "-peer-num-concurrent 0", "-peer-num-concurrent 33"] {
+    for line in ["-local-num-concurrent x", "-sync-interval 2", "-peer-num-concurrent 0", "-peer-num-concurrent 65"] {
         assert!(self::config(&format!("-src /a {line}")).unwrap_err().contains("-concurrent") || line.contains("sync"));
     }
 }

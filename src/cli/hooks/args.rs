@@ -13,7 +13,7 @@ pub struct HookArgs {
     /// Commands of hooks are lines for a shell (bash, else sh). Values come to it as variables such as $STREW_FILE_PATH, and a %{...} in
     /// the line stands for the quoted variable.
     #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-          default_value = "false", hide_default_value = true, hide_possible_values = true, value_parser = crate::cli::args::GoBool)]
+          default_value = "false", hide_default_value = true, hide_possible_values = true, value_parser = crate::cli::spelling::GoBool)]
     pub exec_shell: bool,
     /// Hooks of files that run at a time, 1 to 256 [default: the number of processors].
     #[arg(long, value_name = "N")]
