@@ -75,7 +75,7 @@ fn the_version_goes_to_standard_output() {
 fn wrong_usage_is_refused_with_code_2_and_the_remedy() {
     refused(&[], &["--src DIR", "--dst DIR"]);
     refused(&["--frobnicate"], &["--frobnicate"]);
-    refused(&["-compress-type", "zstd", "-src", "/a"], &["--compress-type"]);
+    refused(&["-no-such-flag", "x", "-src", "/a"], &["--no-such-flag"]);
     refused(&["--src", "/a", "--chunk-size", "1"], &["--chunk-size", "1.0 KiB to 128.0 MiB"]);
     refused(&["--src", "/a", "--memory", "256"], &["--memory", "256MiB"]);
     refused(&["-dst", "/a", "-peer-list-url", "http://a/", "-peer-list-a", "b"], &["-peer-list-url and --peer-list-a"]);

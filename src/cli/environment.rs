@@ -2,8 +2,9 @@
 //!
 //! Every flag of a transfer has a variable, and `settings` knows their rule. These here have rules of their own: the swarm key, which must
 //! never stand on a command line (and, as an image wants it, where the certificates are that take its place), the zone, which differs
-//! between the pods of one template, the congestion control, which belongs to a network and not to a transfer, the limits of a machine's place in it, and the log's level, which
-//! one wants to turn up without changing a deployment's arguments. One more variable is for the processes of a demonstration.
+//! between the pods of one template, the congestion control and the limits, which belong to a network and not to a transfer, what a registry
+//! asks for, and the log's level, which one wants to turn up without changing a deployment's arguments. One more variable is for the
+//! processes of a demonstration.
 //!
 //! Invariant: nobody else in strew looks at the environment, and the key is wiped from our memory when it is not needed any more
 //! (the process's environment itself stays readable to its owner).
