@@ -46,7 +46,7 @@ mod tests {
         let (id, root) = ("ab".repeat(32), "cd".repeat(32));
         let expect = read(&[&format!("root:{root}"), &format!("id:{}", id.to_uppercase())]).unwrap();
         assert_eq!(expect, Expect { id: id.parse().ok(), root: root.parse().ok() });
-        assert_eq!(read(&[&format!("id:{id},root:{root}")]), Ok(expect.clone()));
+        assert_eq!(read(&[&format!("id:{id},root:{root}")]), Ok(expect));
         assert!(expect.id.is_some() && expect.root.is_some());
         assert_eq!(read(&[]), Ok(Expect::default()));
     }

@@ -103,15 +103,15 @@ fn jobs(value: &str) -> Result<NonZeroUsize, HookUsageError> {
 mod tests {
     use super::*;
 
-    fn config(args: HookArgs) -> Result<Option<HookConfig>, String> {
-        HookConfig::from_args(&args, Some(TIMEOUT)).map_err(|error| error.to_string())
+    fn config(args: &HookArgs) -> Result<Option<HookConfig>, String> {
+        HookConfig::from_args(args, Some(TIMEOUT)).map_err(|error| error.to_string())
     }
 
     #[test]
     fn without_a_line_there_is_no_hook() {
-        assert_eq!(config(HookArgs::default()), Ok(None));
+        assert_eq!(config(&HookArgs::default()), Ok(None));
         let empty = HookArgs { execute_on_complete: Some(String::new()), ..HookArgs::default() };
-        assert_eq!(config(empty), Ok(None));
+        assert_eq!(config(&empty), Ok(None));
     }
 
     #[test]
@@ -121,9 +121,9 @@ mod tests {
             exec_shell,
             ..HookArgs::default()
         };
-        let without = config(line(false)).unwrap().unwrap();
+        let without = config(&line(false)).unwrap().unwrap();
         assert!(matches!(without.file, Some(Command::Program(_))) && without.failure_counts);
-        let with = config(line(true)).unwrap().unwrap();
+        let with = config(&line(true)).unwrap().unwrap();
         assert_eq!(with.file, Some(Command::Shell("a \"${STREW_FILE_PATH}\"".into())));
     }
 
@@ -137,7 +137,7 @@ mod tests {
             (HookArgs { exec_jobs: Some("0".into()), ..HookArgs::default() }, "--exec-jobs"),
             (HookArgs { exec_jobs: Some("257".into()), ..HookArgs::default() }, "--exec-jobs"),
         ] {
-            let refusal = config(args).unwrap_err();
+            let refusal = config(&args).unwrap_err();
             assert!(refusal.contains(flag), "{refusal}");
         }
     }

@@ -146,16 +146,16 @@ impl Level<'_> {
     /// Whether nothing above says this, or contradicts it.
     fn is_open(&self, arg: &Arg) -> bool {
         let name = name_of(arg);
-        let contradicts = |other: &&Arg| other.get_long().is_some_and(|other| self.taken.contains(other));
-        let turned = |taken: &&str| {
+        let contradicts = |other: &Arg| other.get_long().is_some_and(|other| self.taken.contains(other));
+        let turned = |taken: &str| {
             let other = flags(self.command).find(|other| other.get_long() == Some(taken));
             other.is_some_and(|other| {
                 self.command.get_arg_conflicts_with(other).iter().any(|arg| arg.get_long() == Some(name))
             })
         };
         !self.taken.contains(name)
-            && !self.command.get_arg_conflicts_with(arg).iter().any(|other| contradicts(&other))
-            && !self.taken.iter().any(|taken| turned(&taken))
+            && !self.command.get_arg_conflicts_with(arg).into_iter().any(contradicts)
+            && !self.taken.iter().copied().any(turned)
     }
 }
 

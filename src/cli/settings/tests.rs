@@ -56,11 +56,11 @@ fn every_flag_has_a_variable_and_a_line() {
         let (_folder, path) = file(&format!("{name} = '{value}'\n"), 0o600);
         let by_file =
             Settings::find(&command, &matches, &|asked| (asked == "STREW_CONFIG").then(|| OsString::from(&path)));
-        assert_eq!(by_file.unwrap().words, [word.clone()], "{name}");
+        assert_eq!(by_file.unwrap().words, std::slice::from_ref(&word), "{name}");
         if !READ_THERE.contains(&name) {
             let by_variable =
                 Settings::find(&command, &matches, &|asked| (asked == variable(name)).then(|| OsString::from(&value)));
-            assert_eq!(by_variable.unwrap().words, [word.clone()], "{name}");
+            assert_eq!(by_variable.unwrap().words, std::slice::from_ref(&word), "{name}");
         }
         Args::read([word]).unwrap_or_else(|error| panic!("{name}: {error}"));
         count += 1;
