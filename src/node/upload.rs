@@ -92,8 +92,11 @@ impl Upload {
         // What is buffered beyond what is on the way would only wait here, out of the swarm's order. On a long path acknowledged bytes
         // behind a lost packet stay in the buffer for a round trip or two, and must not keep others from leaving.
         let path = self.connection.stats().path;
-        let (buffered, most) =
-            if path.rtt < FAR { (path.cwnd + path.cwnd / 4, SEND_WINDOW_NEAR) } else { (3 * path.cwnd, SEND_WINDOW_FAR) };
+        let (buffered, most) = if path.rtt < FAR {
+            (path.cwnd + path.cwnd / 4, SEND_WINDOW_NEAR)
+        } else {
+            (3 * path.cwnd, SEND_WINDOW_FAR)
+        };
         self.connection.set_send_window(buffered.clamp(SEND_WINDOW_MIN, most));
         if self.zeros && self.told {
             return self.send_zeros().await;
