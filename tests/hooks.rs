@@ -291,6 +291,7 @@ fn an_unfinished_run_runs_no_last_hook_and_a_publisher_none_at_all() {
     stage.pull(&stage.path("dst"), &["127.0.0.1:1".parse().unwrap()], &words).ends_with(4);
     let seeder = stage.seed(tree.path(), &[LAST, &last]);
     assert!(seeder.event("warning")["message"].as_str().unwrap().contains("runs no hooks"));
+    seeder.event("manifest");
     let end = seeder.interrupt();
     assert_eq!((end.code, stage.path("ran").exists()), (0, false));
 }
