@@ -136,7 +136,7 @@ impl Content {
             fetching: BTreeMap::new(),
             assemblies: Assemblies::default(),
             unproven: Vec::new(),
-            recent: Recent::default(),
+            recent: Recent::new(node.memory.0),
             recheck: Recheck::default(),
             found: Found::new(Bitfield::none(layout)),
             zeros,

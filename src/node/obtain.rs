@@ -154,7 +154,7 @@ impl Node {
                 .filter(|chunk| !proofs.known().contains(*chunk))
                 .for_each(|chunk| _ = found.remove(chunk));
         }
-        let (config, seed) = (self.swarm_config(), self.rng.u64(..));
+        let (config, seed) = (self.swarm_config(manifest.layout()), self.rng.u64(..));
         let beginning = Beginning { layout: manifest.layout(), have, config, seed };
         self.trace_content(manifest.id(), &beginning);
         let known: Vec<ChunkId> = proofs.known().iter().collect();

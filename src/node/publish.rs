@@ -90,7 +90,7 @@ impl Node {
     pub(super) fn publish(&mut self, walked: Walked) {
         let Walked { manifest, proofs, source, press, zeros } = walked;
         let layout = manifest.layout();
-        let mut config = self.swarm_config();
+        let mut config = self.swarm_config(layout);
         config.publisher = true;
         let beginning = Beginning { layout, have: Bitfield::all(layout), config, seed: self.rng.u64(..) };
         self.trace_content(manifest.id(), &beginning);

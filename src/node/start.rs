@@ -31,6 +31,7 @@ use super::report::{Report, Reports};
 use super::totals::Totals;
 use super::zones::Zones;
 use super::{Inbox, LINK_EVENTS, Node, NodeConfig, Task};
+use crate::chunk::Layout;
 use crate::identity::Credentials;
 use crate::manifest::{ContentId, Endorsement, Manifest};
 use crate::net::{Budget, Gate, bind};
@@ -178,17 +179,23 @@ impl Node {
         Some(Stored { manifest, endorsements, batches, whole })
     }
 
-    /// The knobs of the swarm.
-    pub(super) fn swarm_config(&mut self) -> Config {
+    /// The knobs of the swarm of a content with this layout.
+    pub(super) fn swarm_config(&mut self, layout: Layout) -> Config {
         let usual = Config::default();
         let (upload_limit, download_limit) = (self.config.upload_limit, self.config.download_limit);
-        let wanted = self.config.window_max.unwrap_or(usual.window_max);
+        let small = u32::try_from(LONG_PATH / layout.chunk_size()).unwrap_or(u32::MAX);
+        let wanted = self.config.window_max.unwrap_or(small.clamp(usual.window_max, WINDOW_MAX));
         // Where everything waits to be read, more requests only wait longer.
         let useful = self.config.transport().waiting_streams().max(usual.window_start);
         let window_max = if download_limit.is_some() { wanted.min(useful) } else { wanted };
         Config { order: self.peer.order(), zone: self.zone(), window_max, upload_limit, download_limit, ..usual }
     }
 }
+
+/// Bytes that may be asked of one neighbour at a time however small chunks are (4 MiB: 200 Mbit/s over 168 ms).
+const LONG_PATH: u64 = 4 << 20;
+/// Requests to one neighbour at a time at most (64: as many streams as a connection admits).
+const WINDOW_MAX: u32 = 64;
 
 /// Memory for chunks that arrive, behind the node's limit. The other half is for windows of connections, uploads, packed chunks and the
 /// swarm's own tables.

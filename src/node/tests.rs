@@ -205,7 +205,7 @@ async fn whoever_follows_another_content_is_not_dialled_again_at_once() {
     let layout = manifest.layout();
     let (proofs, zeros) = (Proofs::new(manifest.id(), layout), Zeros::new(manifest.digest_kind(), layout));
     let tree = Tree::Published(Arc::new(Published::new(scan)));
-    let beginning = Beginning { layout, have: Bitfield::all(layout), config: node.swarm_config(), seed: 1 };
+    let beginning = Beginning { layout, have: Bitfield::all(layout), config: node.swarm_config(layout), seed: 1 };
     node.content = Some(Content::new(Arc::new(manifest), proofs, tree, &beginning, zeros, &node.config));
     node.on_offers(source, vec![Offer { index: ContentIndex(0), id: ContentId([10; 32]), complete: true }]);
     assert_eq!(node.links.len(), 0);

@@ -42,8 +42,7 @@ pub struct Config {
 
     /// Most chunks ever asked of one source at a time.
     ///
-    /// Default 64, the number of request streams that a connection admits: four mebibytes of the smallest automatic chunk, the product
-    /// of 200 Mbit/s and 168 ms, and as much as a content of some gigabytes needs at 1 Gbit/s. Worst-case memory is
+    /// Default 32: eight mebibytes at 256 KiB, the product of 1 Gbit/s and 67 ms. The owner allows more of smaller chunks. Worst-case memory is
     /// `window_max × chunk size × sources`; the owner caps it to its budget.
     pub window_max: u32,
 
@@ -134,7 +133,7 @@ impl Default for Config {
             order: 0,
             zone: Zone(0),
             window_start: 1,
-            window_max: 64,
+            window_max: 32,
             window_local: 4,
             uploads_at_once: 5,
             queue_per_neighbour: 64,
