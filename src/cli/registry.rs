@@ -82,7 +82,7 @@ pub(super) fn run(args: &RegistryArgs, environment: &Environment, screen: &Scree
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(RegistryError::System)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(RegistryError::System)?;
-        let server = RegistryServer::bind(listen, settings).await?;
+        let server = RegistryServer::bind(listen, settings)?;
         let url = server.url();
         screen.say(&format!("registry: heartbeats to {url}/heartbeat, lists from {url}/peers{protection}"));
         server

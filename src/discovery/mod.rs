@@ -18,7 +18,8 @@ mod registry;
 mod resolve;
 
 pub use http::{
-    HttpClient, HttpError, HttpSettings, HttpUrl, HttpUrlError, Origin, TOKEN_LEN_MAX, Token, TokenError, TrustError,
+    Caller, HttpBounds, HttpClient, HttpError, HttpServer, HttpServing, HttpSettings, HttpUrl, HttpUrlError, Origin,
+    TOKEN_LEN_MAX, Token, TokenError, TrustError, reply,
 };
 pub use list::{ENTRIES_MAX, Listing, NoPeerError};
 pub use name::{DEFAULT_PORT, Host, HostName, HostNameError, PeerName, PeerNameError};

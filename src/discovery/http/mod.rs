@@ -1,4 +1,4 @@
-//! HTTP as a peer list and a registry need it: one small question, one small answer.
+//! HTTP as a peer list, a registry and probes need it: one small question, one small answer.
 //!
 //! hyper speaks the protocol; the connection below it is ours, because names must resolve as everywhere in this static program, and
 //! because every step must have a bound. A connection carries one question: lists are asked for every few seconds at most, and
@@ -11,6 +11,8 @@
 
 mod connect;
 mod link;
+pub mod reply;
+pub(super) mod server;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -26,6 +28,7 @@ use zeroize::Zeroizing;
 
 pub use connect::TrustError;
 pub use link::{HttpUrl, HttpUrlError, Origin};
+pub use server::{Caller, HttpBounds, HttpServer, HttpServing};
 
 use super::own::address_toward;
 use super::resolve::{ResolveError, Resolver};

@@ -8,48 +8,34 @@
 //!
 //! Not here: who is there (`book`), flags (`cli`).
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use hyper::service::service_fn;
+use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::Beat;
 use super::book::{Book, Noted};
-use crate::discovery::http::Token;
+use crate::discovery::http::reply::{text, typed, wrong_method};
+use crate::discovery::http::server::PATIENCE;
+use crate::discovery::http::{HttpBounds, HttpServer, Token};
 use crate::units::Time;
 
-/// The most connections at once (1024: three times what a fleet of a thousand opens in a second; further ones wait in the system's queue).
-const CONNECTIONS_MAX: usize = 1024;
+/// What the server may cost: 1024 connections are three times what a fleet of a thousand opens in a second, and a header of 16 KiB is what
+/// the longest token needs, four times.
+const BOUNDS: HttpBounds = HttpBounds { connections: 1024, header_len: 16 << 10, keep_alive: true };
 /// The longest body of a heartbeat, in bytes (4 KiB: the longest address and id are 330).
 const BODY_LEN_MAX: usize = 4 << 10;
-/// The longest header, in bytes (16 KiB: what the longest token needs, four times).
-const HEADER_LEN_MAX: usize = 16 << 10;
-/// How long a TLS handshake, a header or a body may take to come.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest that a connection lives (60 s: a client that wants more opens another one).
-const CONNECTION_MAX: Duration = Duration::from_secs(60);
-/// How long connections may take to end when the server is told to stop.
-const FAREWELL_MAX: Duration = Duration::from_secs(5);
-/// The pause after the system refused to give a connection, such as for want of descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What the server knows.
 const PATHS: &str = "POST /heartbeat, GET /peers, GET /peers.json, GET /health\n";
 
@@ -105,8 +91,7 @@ pub enum ServeError {
 
 /// A registry that listens.
 pub struct RegistryServer {
-    listener: TcpListener,
-    acceptor: Option<TlsAcceptor>,
+    server: HttpServer,
     state: Arc<State>,
 }
 
@@ -118,74 +103,37 @@ struct State {
 }
 
 impl RegistryServer {
-    /// Listens on `address`.
+    /// Listens on `address`. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// [`ServeError`] says what is missing.
-    pub async fn bind(address: std::net::SocketAddr, settings: RegistrySettings) -> Result<Self, ServeError> {
+    pub fn bind(address: std::net::SocketAddr, settings: RegistrySettings) -> Result<Self, ServeError> {
         let config = settings.certificate.as_ref().map(tls).transpose()?;
-        let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?;
+        let mut server =
+            HttpServer::bind(address, BOUNDS).map_err(|source| ServeError::Listen { address, source })?;
+        if let Some(config) = config {
+            server = server.behind(TlsAcceptor::from(config));
+        }
         let state = State { book: Mutex::default(), token: settings.token, began: Instant::now() };
-        Ok(Self { listener, acceptor: config.map(TlsAcceptor::from), state: Arc::new(state) })
+        Ok(Self { server, state: Arc::new(state) })
     }
 
     /// Where it listens, as a URL.
     #[must_use]
     pub fn url(&self) -> String {
-        let scheme = if self.acceptor.is_some() { "https" } else { "http" };
-        let address = self.listener.local_addr().map_or_else(|_| "?".to_owned(), |address| address.to_string());
+        let scheme = if self.server.is_secure() { "https" } else { "http" };
+        let address = self.server.address().map_or_else(|_| "?".to_owned(), |address| address.to_string());
         format!("{scheme}://{address}")
     }
 
     /// Serves until `shutdown` resolves; answers under way are finished.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let (stop, stopped) = watch::channel(false);
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let mut connections = JoinSet::new();
-        tokio::pin!(shutdown);
-        loop {
-            // A place first: who finds none waits in the system's queue, not in our memory.
-            let place = tokio::select! {
-                place = Arc::clone(&places).acquire_owned() => place,
-                () = &mut shutdown => break,
-            };
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                () = &mut shutdown => break,
-            };
-            let (stream, address) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            let (state, acceptor, stopped) = (Arc::clone(&self.state), self.acceptor.clone(), stopped.clone());
-            connections.spawn(async move {
-                let _place = place;
-                let talk = async {
-                    match acceptor {
-                        None => talk(stream, state, stopped).await,
-                        Some(acceptor) => match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
-                            Ok(Ok(stream)) => talk(stream, state, stopped).await,
-                            Ok(Err(error)) => tracing::debug!(%address, %error, "no TLS"),
-                            Err(_) => tracing::debug!(%address, "no TLS in time"),
-                        },
-                    }
-                };
-                if tokio::time::timeout(CONNECTION_MAX, talk).await.is_err() {
-                    tracing::debug!(%address, "a connection lived too long");
-                }
-            });
-            while connections.try_join_next().is_some() {}
-        }
-        // Who connects now is refused and not left waiting.
-        drop(self.listener);
-        let _ = stop.send(true);
-        let ended = async { while connections.join_next().await.is_some() {} };
-        // Whoever does not take its answer in this time is cut off.
-        let _ = tokio::time::timeout(FAREWELL_MAX, ended).await;
+        let state = self.state;
+        let answer = move |request, _| {
+            let state = Arc::clone(&state);
+            async move { state.answer(request).await }
+        };
+        self.server.serve(answer, shutdown).await;
     }
 }
 
@@ -207,35 +155,6 @@ fn tls(files: &ServerCertificate) -> Result<Arc<ServerConfig>, ServeError> {
     Ok(Arc::new(config))
 }
 
-/// Answers what comes over one connection, until either side has enough.
-async fn talk<S>(stream: S, state: Arc<State>, mut stopped: watch::Receiver<bool>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(move |request| {
-        let state = Arc::clone(&state);
-        async move { Ok::<_, Infallible>(state.answer(request).await) }
-    });
-    let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(HEADER_LEN_MAX);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    let stop = async {
-        // The server that sends this outlives its connections.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
-    };
-    tokio::pin!(connection, stop);
-    let outcome = tokio::select! {
-        outcome = &mut connection => outcome,
-        () = &mut stop => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = outcome {
-        tracing::debug!(%error, "a connection ended");
-    }
-}
-
 impl State {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let path = request.uri().path().to_owned();
@@ -251,8 +170,8 @@ impl State {
             ("/heartbeat", &Method::POST) => self.take_heartbeat(request.into_body()).await,
             ("/peers", &Method::GET | &Method::HEAD) => self.peers(),
             ("/peers.json", &Method::GET | &Method::HEAD) => self.view(),
-            ("/heartbeat", _) => wrong_method("POST"),
-            ("/peers" | "/peers.json", _) => wrong_method("GET"),
+            ("/heartbeat", _) => wrong_method("POST", PATHS),
+            ("/peers" | "/peers.json", _) => wrong_method("GET", PATHS),
             _ => text(StatusCode::NOT_FOUND, PATHS),
         }
     }
@@ -304,23 +223,4 @@ impl State {
         // Nothing in the book can be half done: a panic in one answer says nothing about the next.
         work(&mut self.book.lock().unwrap_or_else(PoisonError::into_inner), now)
     }
-}
-
-fn wrong_method(allowed: &'static str) -> Response<Full<Bytes>> {
-    let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, PATHS);
-    refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-    refusal
-}
-
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    typed(status, "text/plain; charset=utf-8", body)
-}
-
-fn typed(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    // A list of yesterday is worse than none.
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
