@@ -10,7 +10,7 @@
 //!  units ← chunk ← bitfield ← manifest ← wire ← swarm ← sim
 //!
 //!  shell: every effect lives here, no policy
-//!  identity · store · net · discovery  ← node ← cli ← main
+//!  identity · store · net · discovery  ← node ← admin ← cli ← main
 //! ```
 //!
 //! | room | what it does |
@@ -27,6 +27,7 @@
 //! | [`net`] | QUIC: endpoint, links, one exchange per stream |
 //! | [`discovery`] | names to addresses; lists of peers that change, and the registry |
 //! | [`node`] | the only owner of a swarm: events in, effects out |
+//! | [`admin`] | probes: what a node tells over TCP to those who watch it |
 //! | [`cli`] | flags in, lines, events and exit codes out |
 //!
 //! Imports go from right to left only, and `tests/tidy.rs` checks every one of them. A feature is a new file in the right room.
@@ -108,6 +109,7 @@ pub mod units;
 pub mod wire;
 
 // The shell: every effect lives here.
+pub mod admin;
 pub mod cli;
 pub mod discovery;
 pub mod identity;

@@ -19,9 +19,11 @@ use super::compatible::CompatibleArgs;
 use super::exit::ExitCode;
 use super::hooks::HookArgs;
 use super::lists::ListArgs;
+use super::probes::ProbeArgs;
 use super::registry::RegistryArgs;
 use super::settings::Settings;
 use super::spelling::{self, Flags, GoBool};
+use super::status::StatusArgs;
 use super::usage::UsageError;
 
 /// What the user typed.
@@ -32,7 +34,7 @@ use super::usage::UsageError;
     about = "Replicates a directory or a file to many machines, peer to peer, over mutually authenticated QUIC",
     long_about = None,
     override_usage = "strew --src DIR [OPTIONS]\n       strew --dst DIR --peer-list PEER[,PEER...] [OPTIONS]\n       \
-                      strew --src DIR --dst DIR [OPTIONS]\n       strew demo [DIR] [--into DIR]\n       strew key new|id [OPTIONS]\n       strew certs init|issue|csr|sign|show [OPTIONS]\n       strew registry [OPTIONS]",
+                      strew --src DIR --dst DIR [OPTIONS]\n       strew demo [DIR] [--into DIR]\n       strew key new|id [OPTIONS]\n       strew certs init|issue|csr|sign|show [OPTIONS]\n       strew registry [OPTIONS]\n       strew status [ADDR] [--output json]",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
     next_line_help = false
@@ -59,6 +61,8 @@ pub enum Command {
     Certs(CertsCommand),
     /// Serve a list of peers that peers make themselves, by saying that they are there (docs/registry-protocol.md).
     Registry(RegistryArgs),
+    /// Ask a running node how it stands. Ends with 0 when it is complete, with 4 when it is not or does not answer (docs/probes.md).
+    Status(StatusArgs),
 }
 
 /// The words after `demo`.
@@ -103,7 +107,7 @@ const WHAT: &str = "What to replicate";
 const WHO: &str = "Peers and keys";
 const HOW: &str = "How";
 const WHEN: &str = "When to leave";
-const SHOW: &str = "What is shown";
+pub(super) const SHOW: &str = "What is shown";
 
 // Apart from the fields, whose documentation would take the brackets for links.
 const PEER_LIST_HELP: &str = "Peers to connect to: HOST, HOST:PORT, IPv4, IPv6 or [IPv6]:PORT, separated by commas; may be \
@@ -216,6 +220,9 @@ pub struct TransferArgs {
     /// (see docs/trace.md). A trace that is there is replaced, any other file is refused [default: none].
     #[arg(long, value_name = "FILE", help_heading = SHOW)]
     pub trace: Option<PathBuf>,
+    /// Probes over HTTP.
+    #[command(flatten)]
+    pub probes: ProbeArgs,
     /// Print totals at the end.
     #[arg(long, help_heading = SHOW, value_name = "BOOL", action = clap::ArgAction::Set, num_args = 0..=1,
           require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true,

@@ -22,6 +22,7 @@ use super::hooks::{self, HookConfig};
 use super::limits::limit;
 use super::lists::ListArgs;
 use super::packing::{compress_level, compress_type};
+use super::probes::Health;
 use super::usage::UsageError;
 use crate::chunk::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN};
 use crate::discovery::{DEFAULT_PORT, PeerName};
@@ -52,6 +53,8 @@ pub struct Config {
     pub output: Output,
     /// Whether totals are printed at the end. Default no.
     pub statistics: bool,
+    /// Where probes are answered. Default: beside the node, where that is possible.
+    pub health: Health,
     /// Commands to run afterwards. Default `None`: none.
     pub hooks: Option<HookConfig>,
     /// What is accepted and has no effect, a sentence each.
@@ -113,6 +116,7 @@ impl Config {
             congestion: args.congestion.map_or(usual.congestion, congestion),
             task: usual.task,
         };
+        let health = args.probes.health(node.listen)?;
         Ok(Self {
             node,
             key_file: args.key_file.clone(),
@@ -121,6 +125,7 @@ impl Config {
                 Some(OutputWord::Json) => Output::Json,
             },
             statistics: args.statistics,
+            health,
             hooks,
             notices,
             verbose: args.verbose,

@@ -17,7 +17,8 @@ mod list;
 pub use list::PeerList;
 
 use super::exit::ExitCode;
-use crate::node::{Phase, Snapshot};
+pub use crate::admin::PhaseName;
+use crate::node::Snapshot;
 
 mod hook;
 mod path;
@@ -83,6 +84,9 @@ pub struct Start {
     pub identity: String,
     /// The UDP address that it listens on.
     pub listen: String,
+    /// The TCP address for probes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<String>,
     /// What it publishes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<EventPath>,
@@ -202,20 +206,6 @@ pub struct Progress {
     pub wire_uploaded: u64,
 }
 
-/// What a node is busy with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)] // the variants are those of `Phase`, which documents them
-pub enum PhaseName {
-    Connecting,
-    Manifest,
-    Transferring,
-    EndGame,
-    Finishing,
-    Verifying,
-    Serving,
-}
-
 /// Every byte is there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Complete {
@@ -318,20 +308,6 @@ impl From<crate::node::SourceTotals> for SourceTotals {
             chunks_received: totals.chunks_received,
             uploaded: totals.uploaded.0,
             chunks_uploaded: totals.chunks_uploaded,
-        }
-    }
-}
-
-impl From<Phase> for PhaseName {
-    fn from(phase: Phase) -> Self {
-        match phase {
-            Phase::Connecting => Self::Connecting,
-            Phase::Manifest => Self::Manifest,
-            Phase::Transferring => Self::Transferring,
-            Phase::EndGame => Self::EndGame,
-            Phase::Finishing => Self::Finishing,
-            Phase::Verifying => Self::Verifying,
-            Phase::Serving => Self::Serving,
         }
     }
 }

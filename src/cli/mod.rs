@@ -21,7 +21,9 @@ mod limits;
 mod lists;
 mod packing;
 mod panic;
+mod probes;
 mod registry;
+mod status;
 mod transfer;
 mod usage;
 
@@ -51,10 +53,12 @@ pub use exit::ExitCode;
 pub use hooks::{HookConfig, Hooks};
 pub use invitation::Invitation;
 pub use key::{KeyUseError, OwnKeys};
+pub use probes::Health;
 pub use registry::RegistryError;
 pub use report::Reporter;
 pub use screen::Screen;
 pub use settings::Settings;
+pub use status::StatusError;
 pub use usage::UsageError;
 
 use args::{Command, DemoArgs, KeyCommand, Refusal, TransferArgs};
@@ -88,6 +92,10 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         },
         Some(Command::Registry(registry)) => match registry::run(registry, &environment, &screen) {
             Ok(()) => ExitCode::Complete,
+            Err(error) => fail(&screen, error.exit_code(), &error),
+        },
+        Some(Command::Status(asked)) => match status::run(asked, &mut io::stdout().lock()) {
+            Ok(code) => code,
             Err(error) => fail(&screen, error.exit_code(), &error),
         },
         Some(Command::Demo(demo)) => demonstrate(demo, &screen),

@@ -209,7 +209,7 @@ fn progress_event(snapshot: &Snapshot, rate: &Rate) -> Progress {
 impl Start {
     /// The start of what `config` asks for.
     #[must_use]
-    pub fn new(config: &Config, swarm: String, identity: String, listen: String) -> Self {
+    pub fn new(config: &Config, swarm: String, identity: String, listen: String, health: Option<String>) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             role: match config.node.task {
@@ -220,6 +220,7 @@ impl Start {
             swarm,
             identity,
             listen,
+            health,
             source: config.source().map(<&Path>::into),
             destination: config.destination().map(<&Path>::into),
             peers: config.node.peers.iter().map(ToString::to_string).collect(),

@@ -37,8 +37,10 @@ use crate::store::ErrorKind;
 use crate::units::Time;
 
 mod afterwards;
+mod probing;
 
 use afterwards::next_of;
+use probing::Probing;
 
 /// Runs the node that `config` describes until it ends.
 pub(super) fn run(config: &Config, membership: &Membership, screen: &Screen) -> ExitCode {
@@ -70,6 +72,7 @@ pub(super) fn run(config: &Config, membership: &Membership, screen: &Screen) -> 
         membership,
         hooks,
         hooks_failed: 0,
+        probing: Probing::new(config),
     };
     let code = runtime.block_on(teller.follow(credentials));
     // Tasks that still wait for a peer are not waited for.
@@ -111,6 +114,7 @@ struct Teller<'a> {
     membership: &'a Membership,
     hooks: Option<Hooks>,
     hooks_failed: u64,
+    probing: Probing,
 }
 
 impl Teller<'_> {
@@ -124,6 +128,9 @@ impl Teller<'_> {
                 return give_up(&mut self.reporter, ExitCode::LocalIo, message);
             }
         };
+        if let Err(error) = self.probing.begin() {
+            return give_up(&mut self.reporter, ExitCode::LocalIo, sentence(&error));
+        }
         let (stop, stopped) = oneshot::channel::<()>();
         let (mut stop, mut caught) = (Some(stop), None);
         let (reports, mut inbox) = Reports::channel();
@@ -179,6 +186,7 @@ impl Teller<'_> {
 
     fn tick(&mut self) {
         let now = Time::ZERO + self.began.elapsed();
+        self.note_status();
         self.reporter.tick(now, unix_ms(), &self.snapshot);
     }
 
@@ -212,8 +220,11 @@ impl Teller<'_> {
             Report::Started { listen, swarm, identity } => {
                 self.listen = Some(listen);
                 let (swarm, identity) = (swarm.to_string(), identity.to_string());
-                let start = Start::new(self.config, swarm, identity, listen.to_string());
-                self.reporter.tell(unix_ms(), &Event::Start(Box::new(start)));
+                let without_probes = self.listen_for_probes(listen);
+                let health = self.probing.address().map(|address| address.to_string());
+                let start = Start::new(self.config, swarm, identity, listen.to_string(), health);
+                self.note_and_tell(&Event::Start(Box::new(start)));
+                without_probes.iter().for_each(|event| self.reporter.tell(unix_ms(), event));
                 let warn = |message: &String| Event::Warning(Warning { message: message.clone(), path: None });
                 return self.config.notices.iter().for_each(|notice| self.reporter.tell(unix_ms(), &warn(notice)));
             }
@@ -271,7 +282,7 @@ impl Teller<'_> {
             Report::Renewed { identity } => Event::Renewed(Renewed { identity: identity.to_string() }),
             Report::Warning(message) => Event::Warning(Warning { message, path: None }),
         };
-        self.reporter.tell(unix_ms(), &event);
+        self.note_and_tell(&event);
     }
 }
 

@@ -212,6 +212,14 @@ pub enum UsageError {
         /// A value that would do.
         example: &'static str,
     },
+    /// An address for probes that cannot be read.
+    #[error(
+        "--health-addr: {value:?} is neither ADDRESS:PORT of this machine nor none; write it as in --health-addr 127.0.0.1:10090"
+    )]
+    Health {
+        /// The value.
+        value: String,
+    },
     /// A pin that cannot be read.
     #[error(
         "--expect: {value:?} is no pin; write it as in --expect id:HEX or --expect root:HEX, with the 64 hexadecimal digits that \

@@ -90,6 +90,7 @@ fn every_flag_reaches_the_configuration() {
         },
         key_file: Some("-".into()),
         output: Output::Json,
+        health: Health::Beside,
         statistics: true,
         hooks: None,
         notices: Vec::new(),
@@ -192,7 +193,7 @@ fn words_without_a_flag_are_refused_with_a_hint() {
 
 #[test]
 fn flags_of_later_features_are_unknown() {
-    for flag in ["--wait-host=a:1", "--health-addr=:1"] {
+    for flag in ["--wait-host=a:1", "--wait-host-timeout=1s"] {
         assert!(config(&format!("-src /a {flag}")).unwrap_err().contains("unexpected argument"), "{flag}");
     }
 }

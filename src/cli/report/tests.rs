@@ -123,7 +123,7 @@ fn a_publisher_s_user_is_told_the_root_and_whoever_pulls_reads_it_at_the_end() {
 fn programs_get_events_and_nothing_else_on_standard_output() {
     let mut stage = Stage::new("--dst /b --output json", Some(|| 80));
     let config = Config::from_args(&Args::read(["--dst=/b".into()]).unwrap().transfer).unwrap();
-    stage.reporter.tell(1, &Event::Start(Box::new(Start::new(&config, "s".into(), "i".into(), "[::]:1".into()))));
+    stage.reporter.tell(1, &Event::Start(Box::new(Start::new(&config, "s".into(), "i".into(), "[::]:1".into(), None))));
     for second in 0..3 {
         stage.tick(second, &transferring(second << 20));
     }

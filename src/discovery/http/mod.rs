@@ -159,7 +159,10 @@ impl HttpClient {
     }
 
     /// What is at a URL, redirects followed: at most `limit` bytes, within `patience`.
-    pub(super) async fn fetch(&self, url: &HttpUrl, limit: usize, patience: Duration) -> Result<Bytes, HttpError> {
+    ///
+    /// # Errors
+    /// [`HttpError`] says why there is none.
+    pub async fn fetch(&self, url: &HttpUrl, limit: usize, patience: Duration) -> Result<Bytes, HttpError> {
         let fetch = async {
             let mut url = url.clone();
             for _ in 0..=REDIRECTS_MAX {

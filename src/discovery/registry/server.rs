@@ -109,8 +109,7 @@ impl RegistryServer {
     /// [`ServeError`] says what is missing.
     pub fn bind(address: std::net::SocketAddr, settings: RegistrySettings) -> Result<Self, ServeError> {
         let config = settings.certificate.as_ref().map(tls).transpose()?;
-        let mut server =
-            HttpServer::bind(address, BOUNDS).map_err(|source| ServeError::Listen { address, source })?;
+        let mut server = HttpServer::bind(address, BOUNDS).map_err(|source| ServeError::Listen { address, source })?;
         if let Some(config) = config {
             server = server.behind(TlsAcceptor::from(config));
         }
