@@ -7,6 +7,8 @@
 
 mod common;
 
+#[path = "lifecycle/leaving.rs"]
+mod leaving;
 #[path = "lifecycle/probes.rs"]
 mod probes;
 #[path = "lifecycle/status.rs"]

@@ -18,6 +18,7 @@ use super::certs::CertsCommand;
 use super::compatible::CompatibleArgs;
 use super::exit::ExitCode;
 use super::hooks::HookArgs;
+use super::lifetime::LifetimeArgs;
 use super::lists::ListArgs;
 use super::probes::ProbeArgs;
 use super::registry::RegistryArgs;
@@ -106,7 +107,7 @@ pub struct KeyIdArgs {
 const WHAT: &str = "What to replicate";
 const WHO: &str = "Peers and keys";
 const HOW: &str = "How";
-const WHEN: &str = "When to leave";
+pub(super) const WHEN: &str = "When to leave";
 pub(super) const SHOW: &str = "What is shown";
 
 // Apart from the fields, whose documentation would take the brackets for links.
@@ -211,6 +212,9 @@ pub struct TransferArgs {
     /// Leave when complete and nobody asked for anything for this long; 0 stays for ever [default: 0].
     #[arg(long, value_name = "TIME", help_heading = WHEN)]
     pub seed_idle_timeout: Option<String>,
+    /// How long to stay.
+    #[command(flatten)]
+    pub lifetime: LifetimeArgs,
 
     /// Form of what is printed: text for people, json for programs (one event a line on standard output, see docs/events.md)
     /// [default: text].

@@ -111,6 +111,7 @@ impl Config {
                 .ok_or(UsageError::ZeroTime { flag: "--peer-wait-timeout", example: EXAMPLE_TIME })?,
             transfer_idle_timeout: time("--transfer-idle-timeout", args.transfer_idle_timeout.as_deref(), usual_idle)?,
             seed_idle_timeout: time("--seed-idle-timeout", args.seed_idle_timeout.as_deref(), Duration::ZERO)?,
+            seed_until: args.lifetime.seed_until()?,
             tell_files: hooks.is_some(),
             trace: args.trace.clone(),
             congestion: args.congestion.map_or(usual.congestion, congestion),

@@ -17,6 +17,7 @@ mod expect;
 mod file;
 mod invitation;
 mod key;
+mod lifetime;
 mod limits;
 mod lists;
 mod packing;

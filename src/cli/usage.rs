@@ -212,6 +212,12 @@ pub enum UsageError {
         /// A value that would do.
         example: &'static str,
     },
+    /// A limit that cannot be read.
+    #[error("--seed-until: {value:?} is no limit; write it as in --seed-until copies=2 or --seed-until time=10m")]
+    SeedUntil {
+        /// The value.
+        value: String,
+    },
     /// An address for probes that cannot be read.
     #[error(
         "--health-addr: {value:?} is neither ADDRESS:PORT of this machine nor none; write it as in --health-addr 127.0.0.1:10090"

@@ -7,6 +7,7 @@
 //! Not here: credentials, which are not configuration but secrets.
 
 use std::net::{Ipv6Addr, SocketAddr};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -64,6 +65,15 @@ pub enum Compression {
     Auto,
 }
 
+/// What a complete node stays for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeedUntil {
+    /// It has sent the bytes of the content so many times. A content without bytes is never sent, so only something else ends it.
+    Copies(NonZero<u32>),
+    /// It has been complete for so long; a publisher is from the moment on that its source is walked.
+    Time(Duration),
+}
+
 /// Everything that a node needs to know before it starts, the credentials aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeConfig {
@@ -97,6 +107,8 @@ pub struct NodeConfig {
     pub peer_wait_timeout: Duration,
     /// Leave when nobody asked for anything for so long while serving. Default `None`: never.
     pub seed_idle_timeout: Option<Duration>,
+    /// Leave when complete and this is reached. Default `None`: never. What else makes it leave counts beside it.
+    pub seed_until: Option<SeedUntil>,
     /// What to do with symlinks that lead outside the source, and whether a destination takes such. Default: refuse.
     pub symlinks: SymlinkPolicy,
     /// Label of a place with cheap links inside. Default `None`: every peer counts as near.
@@ -150,6 +162,7 @@ impl NodeConfig {
             transfer_idle_timeout: Some(Duration::from_secs(30)),
             peer_wait_timeout: Duration::from_secs(20),
             seed_idle_timeout: None,
+            seed_until: None,
             symlinks: SymlinkPolicy::default(),
             zone: None,
             congestion: CongestionControl::default(),

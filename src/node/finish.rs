@@ -141,6 +141,7 @@ impl Node {
         self.finished = true;
         let now = self.clock.now();
         self.last_request = now;
+        self.seeding_since.get_or_insert(now);
         // Said once, also when a chunk was lost later and came back.
         if self.completed_at.replace(now).is_none() {
             self.tell_final_before();

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::config::SeedUntil;
 use super::error::NodeError;
 use super::report::Report;
 use super::serve::refuse;
@@ -21,8 +22,11 @@ use crate::wire::{Message, Reason, Refusal};
 const LINGER_MAX: Duration = Duration::from_secs(10);
 /// How long the closing of connections may take: the packets leave at once, and nobody answers them.
 const FAREWELL_MAX: Duration = Duration::from_millis(200);
-/// How long uploads under way may take to end when a node leaves.
+/// How long uploads under way may take to end when an unfinished node leaves: others have what it has, or soon will.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// The same for a complete node, of which a publisher may be the only one with these bytes (10 s: a third of the half minute that orchestrators
+/// give before they kill).
+const DRAIN_MAX_COMPLETE: Duration = Duration::from_secs(10);
 /// A neighbour that is silent for so long while it is sent a chunk takes none (1 s: forty times the longest delay of an acknowledgement).
 const DRAIN_SILENCE: Duration = Duration::from_secs(1);
 /// How often that is looked at.
@@ -72,6 +76,9 @@ impl Node {
 
     /// Whether a node whose own job is done has nothing left to do for others.
     fn may_leave(&self, now: Time) -> bool {
+        if self.has_seeded_enough(now) {
+            return true;
+        }
         if self.config.exit_complete
             && let Some(completed) = self.completed_at
         {
@@ -82,11 +89,24 @@ impl Node {
         self.config.seed_idle_timeout.is_some_and(|limit| now - self.last_request > limit)
     }
 
+    /// Whether what this node was to stay for is reached.
+    fn has_seeded_enough(&self, now: Time) -> bool {
+        match (self.config.seed_until, &self.content) {
+            (Some(SeedUntil::Copies(copies)), Some(content)) => {
+                let (sent, total) = (content.snapshot.uploaded.0, content.snapshot.bytes_total.0);
+                total > 0 && sent >= total.saturating_mul(u64::from(copies.get()))
+            }
+            (Some(SeedUntil::Time(time)), Some(_)) => self.seeding_since.is_some_and(|since| now - since >= time),
+            _ => false,
+        }
+    }
+
     /// Takes no more requests and lets uploads under way end, within a bound.
     pub(super) async fn drain(&mut self, inbox: &mut Inbox) {
         self.leaving = true;
         self.drive();
         self.refuse_waiting();
+        let bound = if self.finished { DRAIN_MAX_COMPLETE } else { DRAIN_MAX };
         let (began, mut look) = (self.clock.now(), tokio::time::interval(DRAIN_LOOK));
         let work = async {
             while self.uploads_under_way() > 0 && !self.drains_in_vain(began) {
@@ -105,7 +125,7 @@ impl Node {
             }
         };
         // Whoever is served more slowly than this asks somebody else.
-        let _ = tokio::time::timeout(DRAIN_MAX, work).await;
+        let _ = tokio::time::timeout(bound, work).await;
     }
 
     /// Whether all for whom we stay are silent. Whoever takes a chunk acknowledges it all the time, so this shows within a second.

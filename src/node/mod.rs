@@ -66,7 +66,7 @@ use std::time::Duration;
 use quinn::Endpoint;
 use tokio::sync::mpsc;
 
-pub use config::{Compression, NodeConfig, Task};
+pub use config::{Compression, NodeConfig, SeedUntil, Task};
 pub use error::NodeError;
 pub use expect::Expect;
 pub use renewal::RoleError;
@@ -207,6 +207,7 @@ struct Node {
     next_review: Time,
     next_peers: Time,
     completed_at: Option<Time>,
+    seeding_since: Option<Time>,
     committing: bool,
     finishing: bool,
     /// Whether a chunk was lost since the last steps of a job began, so that they have to begin again.

@@ -99,6 +99,7 @@ impl Node {
         self.finished = true;
         // The walk was no idling.
         self.last_request = self.clock.now();
+        self.seeding_since = Some(self.last_request);
         self.adopt(content, None);
         self.hash_on();
     }

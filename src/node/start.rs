@@ -6,6 +6,7 @@
 //! Not here: what the task is made of (`publish`, `obtain`).
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -51,8 +52,7 @@ impl Node {
         reports: Reports,
     ) -> Result<(Self, Inbox), NodeError> {
         let endpoint = bind(config.listen, &credentials, &config.transport())?;
-        let listen = endpoint.local_addr().unwrap_or(config.listen);
-        reports.send(Report::Started { listen, swarm: credentials.swarm_id(), identity: credentials.identity() });
+        let listen = tell_start(endpoint.local_addr().unwrap_or(config.listen), &credentials, &reports);
         let ((events, from_tasks), (link_events, from_links)) = (Events::channel(), mpsc::channel(LINK_EVENTS));
         let node = Self {
             clock: Clock(Instant::now()),
@@ -93,6 +93,7 @@ impl Node {
             next_review: Time::ZERO,
             next_peers: Time::ZERO,
             completed_at: None,
+            seeding_since: None,
             committing: false,
             finishing: false,
             finish_is_void: false,
@@ -196,6 +197,12 @@ impl Node {
 const LONG_PATH: u64 = 4 << 20;
 /// Requests to one neighbour at a time at most (64: as many streams as a connection admits).
 const WINDOW_MAX: u32 = 64;
+
+/// Says that a node listens on `listen`, which it returns.
+fn tell_start(listen: SocketAddr, credentials: &Credentials, reports: &Reports) -> SocketAddr {
+    reports.send(Report::Started { listen, swarm: credentials.swarm_id(), identity: credentials.identity() });
+    listen
+}
 
 /// Memory for chunks that arrive, behind the node's limit. The other half is for windows of connections, uploads, packed chunks and the
 /// swarm's own tables.

@@ -87,6 +87,7 @@ fn every_flag_reaches_the_configuration() {
             peer_wait_timeout: Duration::from_secs(5),
             transfer_idle_timeout: Some(Duration::from_secs(90)),
             seed_idle_timeout: Some(Duration::from_secs(3600)),
+            seed_until: None,
         },
         key_file: Some("-".into()),
         output: Output::Json,
