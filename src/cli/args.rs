@@ -171,7 +171,7 @@ pub struct TransferArgs {
     #[arg(long, value_name = "SIZE", help_heading = HOW)]
     pub memory: Option<String>,
     /// What decides how much is on the way to a peer: rate follows what arrives and shrugs off loss, cubic shares a line as TCP does,
-    /// auto is cubic below a millisecond and rate elsewhere [default: $STREW_CONGESTION, else auto].
+    /// auto is cubic below two milliseconds and rate elsewhere [default: $STREW_CONGESTION, else auto].
     #[arg(long, value_name = "KIND", help_heading = HOW)]
     pub congestion: Option<CongestionWord>,
     /// How to ask for chunks: none (as they are), zstd (packed where that saves a twentieth), auto (the same unless packing takes longer than
