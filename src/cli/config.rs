@@ -13,8 +13,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::ValueEnum;
-
 use super::args::{CongestionWord, DigestWord, OutputWord, SymlinkWord, TransferArgs};
 use super::environment::Environment;
 use super::expect;
@@ -142,18 +140,6 @@ impl Config {
         let named = environment.zone.as_deref().filter(|label| !label.is_empty());
         if self.node.zone.is_none() {
             self.node.zone = named.map(|label| parse_zone("STREW_ZONE", label)).transpose()?;
-        }
-        Ok(self)
-    }
-
-    /// The same with the congestion control that the environment names, unless a flag named one. A variable without a value names none.
-    ///
-    /// # Errors
-    /// [`UsageError::Congestion`] for a word that names none.
-    pub fn controlled_by(mut self, args: &TransferArgs, environment: &Environment) -> Result<Self, UsageError> {
-        let named = environment.congestion.as_deref().filter(|word| !word.is_empty());
-        if let (None, Some(word)) = (args.congestion, named) {
-            self.node.congestion = parse_congestion(word)?;
         }
         Ok(self)
     }
@@ -304,12 +290,6 @@ const fn congestion(word: CongestionWord) -> CongestionControl {
         CongestionWord::Cubic => CongestionControl::Cubic,
         CongestionWord::Rate => CongestionControl::Rate,
     }
-}
-
-fn parse_congestion(value: &str) -> Result<CongestionControl, UsageError> {
-    let word =
-        CongestionWord::from_str(value, false).map_err(|_| UsageError::Congestion { value: value.to_owned() })?;
-    Ok(congestion(word))
 }
 
 /// The smallest `--memory`: four of the largest automatic chunks, 16 MiB each.

@@ -2,9 +2,8 @@
 //!
 //! Every flag of a transfer has a variable, and `settings` knows their rule. These here have rules of their own: the swarm key, which must
 //! never stand on a command line (and, as an image wants it, where the certificates are that take its place), the zone, which differs
-//! between the pods of one template, the congestion control and the limits, which belong to a network and not to a transfer, what a registry
-//! asks for, and the log's level, which one wants to turn up without changing a deployment's arguments. One more variable is for the
-//! processes of a demonstration.
+//! between the pods of one template, what a registry asks for, and the log's level, which one wants to turn up without changing a
+//! deployment's arguments. One more variable is for the processes of a demonstration.
 //!
 //! Invariant: nobody else in strew looks at the environment, and the key is wiped from our memory when it is not needed any more
 //! (the process's environment itself stays readable to its owner).
@@ -33,12 +32,6 @@ pub struct Environment {
     pub bundle: Option<PathBuf>,
     /// `STREW_ZONE`: the label of the place that this machine is in.
     pub zone: Option<String>,
-    /// `STREW_CONGESTION`: what decides how much is on the way to a peer.
-    pub congestion: Option<String>,
-    /// `STREW_UPLOAD_LIMIT`: what this machine sends at most.
-    pub upload_limit: Option<String>,
-    /// `STREW_DOWNLOAD_LIMIT`: what this machine takes at most.
-    pub download_limit: Option<String>,
     /// `STREW_REGISTRY_TOKEN`: what a registry asks for.
     pub registry_token: Option<Zeroizing<String>>,
     /// `SSL_CERT_FILE`: a PEM file with authorities for HTTPS, a convention of many programs and images.
@@ -62,9 +55,6 @@ impl Environment {
             certs_dir: std::env::var_os("STREW_CERTS_DIR").map(PathBuf::from),
             bundle: std::env::var_os("STREW_BUNDLE").map(PathBuf::from),
             zone: text("STREW_ZONE")?,
-            congestion: text("STREW_CONGESTION")?,
-            upload_limit: text("STREW_UPLOAD_LIMIT")?,
-            download_limit: text("STREW_DOWNLOAD_LIMIT")?,
             registry_token: text("STREW_REGISTRY_TOKEN")?.map(Zeroizing::new),
             ssl_cert_file: std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()).map(PathBuf::from),
             log: text("STREW_LOG")?,

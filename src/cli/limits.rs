@@ -1,15 +1,9 @@
-//! Limits: how much this machine may send and take, from flags or the environment.
-//!
-//! The environment, because a limit belongs to a machine's place in the network and not to what it replicates; a flag goes before it,
-//! also one that says "none".
+//! Limits: how much this machine may send and take.
 //!
 //! Invariant: no limit is `None`, and a limit that is there is one with which a transfer gets on.
 //!
 //! Not here: how the units are written (`units`).
 
-use super::args::TransferArgs;
-use super::config::Config;
-use super::environment::Environment;
 use super::usage::UsageError;
 use crate::units::{BytesPerSecond, parse_limit};
 
@@ -18,49 +12,35 @@ use crate::units::{BytesPerSecond, parse_limit};
 const LEAST: u64 = 8000;
 const EXAMPLE: &str = "80Mbit/s or 10MiB/s";
 
-/// A limit; `from` is what named it.
-pub(super) fn limit(from: &'static str, value: Option<&str>) -> Result<Option<BytesPerSecond>, UsageError> {
+/// The limit that a flag names.
+pub(super) fn limit(flag: &'static str, value: Option<&str>) -> Result<Option<BytesPerSecond>, UsageError> {
     let Some(value) = value else { return Ok(None) };
     let limit = parse_limit(value).map_err(|reason| {
         let value = value.to_owned();
-        UsageError::Unit { flag: from, value, reason, example: EXAMPLE }
+        UsageError::Unit { flag, value, reason, example: EXAMPLE }
     })?;
     match limit {
-        Some(rate) if rate.bytes() < LEAST => Err(UsageError::Rate { flag: from, value: value.trim().to_owned() }),
+        Some(rate) if rate.bytes() < LEAST => Err(UsageError::Rate { flag, value: value.trim().to_owned() }),
         limit => Ok(limit),
-    }
-}
-
-impl Config {
-    /// The same with the limits that the environment names where `args` name none. A variable without a value names none.
-    ///
-    /// # Errors
-    /// [`UsageError`] for a rate that cannot be used.
-    pub fn limited_by(mut self, args: &TransferArgs, environment: &Environment) -> Result<Self, UsageError> {
-        let named = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
-        if args.upload_limit.is_none() {
-            self.node.upload_limit = limit("STREW_UPLOAD_LIMIT", named(&environment.upload_limit).as_deref())?;
-        }
-        if args.download_limit.is_none() {
-            self.node.download_limit = limit("STREW_DOWNLOAD_LIMIT", named(&environment.download_limit).as_deref())?;
-        }
-        Ok(self)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Args;
+    use super::super::args::Refusal;
+    use super::super::config::Config;
     use super::*;
 
+    /// Both limits, with both variables set alike.
     fn limits(line: &str, variable: Option<&str>) -> Result<[Option<u64>; 2], String> {
-        let args = Args::read(line.split_whitespace().map(Into::into)).map_err(|e| e.to_string())?;
-        let variable = variable.map(str::to_owned);
-        let environment =
-            Environment { upload_limit: variable.clone(), download_limit: variable, ..Environment::default() };
-        let config =
-            Config::from_args(&args.transfer).and_then(|config| config.limited_by(&args.transfer, &environment));
-        let node = config.map_err(|e| e.to_string())?.node;
+        let environment = |name: &str| variable.filter(|_| name.ends_with("LOAD_LIMIT")).map(Into::into);
+        let read = Args::read_with(line.split_whitespace().map(Into::into), &environment);
+        let (args, settings) = read.map_err(|refusal| match refusal {
+            Refusal::Words(error) => error.to_string(),
+            Refusal::Settings(error) => error.to_string(),
+        })?;
+        let node = Config::from_args(&args.transfer).map_err(|error| settings.explain(&error.to_string()))?.node;
         Ok([node.upload_limit, node.download_limit].map(|limit| limit.map(BytesPerSecond::bytes)))
     }
 

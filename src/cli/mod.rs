@@ -117,8 +117,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// A transfer, from what was typed.
 fn transfer(args: &TransferArgs, environment: &Environment, settings: &Settings, screen: &Screen) -> ExitCode {
     let config = Config::from_args(args).and_then(|config| {
-        let config = config.in_zone_of(environment)?.controlled_by(args, environment)?.limited_by(args, environment)?;
-        let config = config.asking_the_web(&args.lists, environment)?;
+        let config = config.in_zone_of(environment)?.asking_the_web(&args.lists, environment)?;
         logging::init(config.verbose, environment.log.as_deref(), screen)?;
         Ok(config)
     });

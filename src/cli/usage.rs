@@ -253,12 +253,6 @@ pub enum UsageError {
         /// The variable.
         name: &'static str,
     },
-    /// A congestion control that is none.
-    #[error("STREW_CONGESTION: {value:?} is not auto, cubic or rate")]
-    Congestion {
-        /// The value.
-        value: String,
-    },
     /// A zone's label that cannot be used.
     #[error("{from}: {value:?} is not 1 to {ZONE_LEN_MAX} letters, digits, '-', '_' or '.'")]
     Zone {

@@ -218,20 +218,3 @@ fn a_zone_comes_from_the_flag_else_from_the_environment() {
     let refused = zone("--dst /a", Some("a b")).unwrap_err().to_string();
     assert!(refused.contains("STREW_ZONE"), "{refused}");
 }
-
-#[test]
-fn the_congestion_control_comes_from_the_flag_else_from_the_environment() {
-    use crate::net::CongestionControl::{self, Auto, Cubic, Rate};
-    let control = |line: &str, named: Option<&str>| -> Result<CongestionControl, UsageError> {
-        let environment = Environment { congestion: named.map(Into::into), ..Environment::default() };
-        let args = Args::read(line.split(' ').map(Into::into)).unwrap().transfer;
-        Config::from_args(&args)?.controlled_by(&args, &environment).map(|config| config.node.congestion)
-    };
-    assert_eq!(control("--dst /a", None), Ok(Auto));
-    assert_eq!(control("--dst /a --congestion cubic", None), Ok(Cubic));
-    assert_eq!(control("--dst /a", Some("rate")), Ok(Rate));
-    assert_eq!(control("--dst /a", Some("")), Ok(Auto), "a template without a value names none");
-    assert_eq!(control("--dst /a --congestion auto", Some("cubic")), Ok(Auto), "what is typed counts");
-    let refused = control("--dst /a", Some("bbr")).unwrap_err().to_string();
-    assert!(refused.contains("STREW_CONGESTION") && refused.contains("cubic"), "{refused}");
-}

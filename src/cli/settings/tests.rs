@@ -153,6 +153,22 @@ fn a_wrong_value_is_told_with_where_it_is_from() {
 }
 
 #[test]
+fn the_congestion_control_comes_from_the_flag_else_from_its_variable() {
+    use super::super::args::CongestionWord::{self, Auto, Cubic, Rate};
+    let control = |line: &str, named: &str| -> Option<CongestionWord> {
+        good(line, &[("STREW_CONGESTION", named)]).transfer.congestion
+    };
+    assert_eq!(control("--dst /a", "rate"), Some(Rate));
+    assert_eq!(control("--dst /a --congestion cubic", ""), Some(Cubic));
+    assert_eq!(control("--dst /a", ""), None, "a template without a value names none");
+    let unset = super::super::config::Config::from_args(&good("--dst /a", &[]).transfer).unwrap();
+    assert_eq!(unset.node.congestion, crate::net::CongestionControl::Auto);
+    assert_eq!(control("--dst /a --congestion auto", "cubic"), Some(Auto), "what is typed counts");
+    let refused = read("--dst /a", &[("STREW_CONGESTION", "bbr")]).err().unwrap();
+    assert!(refused.contains("STREW_CONGESTION") && refused.contains("cubic"), "{refused}");
+}
+
+#[test]
 fn a_subcommand_is_not_touched_by_settings_of_a_transfer() {
     let args = good("key new", &[("STREW_SRC", "/a"), ("STREW_CONFIG", "/nowhere")]);
     assert!(args.command.is_some() && args.transfer.src.is_none());
