@@ -8,6 +8,7 @@
 //!
 //! Not here: TLS and passwords (there is nothing to protect but the state, and that stays on the machine), metrics, changing anything.
 
+mod counters;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use http_body_util::Full;
 use hyper::{Method, Response, StatusCode};
 use tokio::sync::watch;
 
+pub use counters::Counters;
 pub use status::{PhaseName, SCHEMA, Status};
 
 use crate::discovery::reply::{text, typed, wrong_method};

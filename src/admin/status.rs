@@ -9,6 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Counters;
 use crate::node::{Phase, Snapshot};
 
 /// The version of the form, in every answer as `v`.
@@ -35,12 +36,9 @@ pub struct Status {
     pub complete: bool,
     /// Milliseconds since the start of the run.
     pub elapsed_ms: u64,
-    /// Bytes that are here and verified.
-    pub bytes_done: u64,
-    /// Bytes of the content; 0 until it is known.
-    pub bytes_total: u64,
-    /// Bytes that were here before this run.
-    pub bytes_kept: u64,
+    /// What was counted.
+    #[serde(flatten)]
+    pub counters: Counters,
     /// Chunks that are here and verified.
     pub chunks_done: u32,
     /// Chunks of the content; 0 until it is known.
@@ -54,27 +52,6 @@ pub struct Status {
     pub eta_ms: Option<u64>,
     /// Neighbours connected now.
     pub peers: u32,
-    /// Neighbours that were connected at any time.
-    pub peers_seen: u32,
-    /// Bytes of chunks that came from neighbours.
-    pub received: u64,
-    /// Bytes that came in vain.
-    pub repeated: u64,
-    /// Bytes of chunks that were read from a source on this machine.
-    pub copied: u64,
-    /// Bytes of chunks that went to neighbours.
-    pub uploaded: u64,
-    /// Bytes of chunks that came, as they travelled.
-    pub wire_received: u64,
-    /// Bytes of chunks that went, as they travelled.
-    pub wire_uploaded: u64,
-    /// Chunks that went to neighbours.
-    pub chunks_uploaded: u64,
-    /// Chunks that were thrown away because they did not match their signed digest.
-    pub chunks_bad: u64,
-    /// How many times a publisher sent the whole content; absent for everybody else.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub publisher_copies: Option<f64>,
 }
 
 /// What a node is busy with, by name.
@@ -118,25 +95,13 @@ impl Status {
             phase: snapshot.phase.into(),
             complete: snapshot.is_complete(),
             elapsed_ms: 0,
-            bytes_done: snapshot.bytes_done.0,
-            bytes_total: snapshot.bytes_total.0,
-            bytes_kept: snapshot.bytes_kept.0,
+            counters: snapshot.into(),
             chunks_done: snapshot.chunks_done,
             chunks_total: snapshot.chunks_total,
             files: snapshot.files_total,
             bytes_per_second: 0,
             eta_ms: None,
             peers: snapshot.peers,
-            peers_seen: snapshot.peers_seen,
-            received: snapshot.received.0,
-            repeated: snapshot.repeated.0,
-            copied: snapshot.copied.0,
-            uploaded: snapshot.uploaded.0,
-            wire_received: snapshot.wire_received.0,
-            wire_uploaded: snapshot.wire_uploaded.0,
-            chunks_uploaded: snapshot.chunks_uploaded,
-            chunks_bad: snapshot.chunks_bad,
-            publisher_copies: snapshot.publisher_copies(),
         }
     }
 }

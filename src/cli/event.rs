@@ -17,6 +17,7 @@ mod list;
 pub use list::PeerList;
 
 use super::exit::ExitCode;
+use crate::admin::Counters;
 pub use crate::admin::PhaseName;
 use crate::node::Snapshot;
 
@@ -251,35 +252,9 @@ pub struct Summary {
     pub exit_code: u8,
     /// Milliseconds since the start of the run.
     pub elapsed_ms: u64,
-    /// Bytes that are here and verified.
-    pub bytes_done: u64,
-    /// Bytes of the content.
-    pub bytes_total: u64,
-    /// Bytes that were here before this run.
-    pub bytes_kept: u64,
-    /// Bytes of chunks that came from neighbours.
-    pub received: u64,
-    /// Bytes that came in vain, because another neighbour had brought them already.
-    pub repeated: u64,
-    /// Bytes of chunks that were read from a source on this machine.
-    pub copied: u64,
-    /// Bytes of chunks that went to neighbours.
-    pub uploaded: u64,
-    /// Bytes of chunks that came, as they travelled.
-    #[serde(default)]
-    pub wire_received: u64,
-    /// Bytes of chunks that went, as they travelled.
-    #[serde(default)]
-    pub wire_uploaded: u64,
-    /// Chunks that went to neighbours.
-    pub chunks_uploaded: u64,
-    /// Chunks that were thrown away because they did not match their signed digest.
-    pub chunks_bad: u64,
-    /// Neighbours that were connected at any time.
-    pub peers_seen: u32,
-    /// How many times a publisher sent the whole content; absent for everybody else.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub publisher_copies: Option<f64>,
+    /// What was counted.
+    #[serde(flatten)]
+    pub counters: Counters,
     /// The totals of each source (`--statistics`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceTotals>,
@@ -316,24 +291,7 @@ impl Summary {
     /// The totals of a run that ends with `code` after `elapsed_ms` milliseconds.
     #[must_use]
     pub fn new(code: ExitCode, elapsed_ms: u64, totals: &Snapshot, sources: Vec<SourceTotals>) -> Self {
-        Self {
-            exit_code: code.number(),
-            elapsed_ms,
-            bytes_done: totals.bytes_done.0,
-            bytes_total: totals.bytes_total.0,
-            bytes_kept: totals.bytes_kept.0,
-            received: totals.received.0,
-            repeated: totals.repeated.0,
-            copied: totals.copied.0,
-            uploaded: totals.uploaded.0,
-            wire_received: totals.wire_received.0,
-            wire_uploaded: totals.wire_uploaded.0,
-            chunks_uploaded: totals.chunks_uploaded,
-            chunks_bad: totals.chunks_bad,
-            peers_seen: totals.peers_seen,
-            publisher_copies: totals.publisher_copies(),
-            sources,
-        }
+        Self { exit_code: code.number(), elapsed_ms, counters: totals.into(), sources }
     }
 }
 

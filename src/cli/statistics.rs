@@ -17,27 +17,27 @@ use crate::units::Bytes;
 /// The totals, a line each, without a newline at the end.
 #[must_use]
 pub fn text(summary: &Summary) -> String {
-    let came = Bytes(summary.received.saturating_add(summary.copied));
+    let came = Bytes(summary.counters.received.saturating_add(summary.counters.copied));
     let mut text = "statistics".to_owned();
     let mut line = |name: &str, value: String| {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n  {name:<16} {value}");
     };
     line("elapsed", elapsed(Duration::from_millis(summary.elapsed_ms)));
-    line("content", format!("{} of {}", Bytes(summary.bytes_done), Bytes(summary.bytes_total)));
-    line("kept", Bytes(summary.bytes_kept).to_string());
-    line("received", with_rate(Bytes(summary.received), summary.elapsed_ms));
-    line("copied locally", with_rate(Bytes(summary.copied), summary.elapsed_ms));
+    line("content", format!("{} of {}", Bytes(summary.counters.bytes_done), Bytes(summary.counters.bytes_total)));
+    line("kept", Bytes(summary.counters.bytes_kept).to_string());
+    line("received", with_rate(Bytes(summary.counters.received), summary.elapsed_ms));
+    line("copied locally", with_rate(Bytes(summary.counters.copied), summary.elapsed_ms));
     line("received in all", with_rate(came, summary.elapsed_ms));
-    let sent = with_rate(Bytes(summary.uploaded), summary.elapsed_ms);
-    line("sent", format!("{sent} in {}", chunks(summary.chunks_uploaded)));
-    let (came, went) = (Bytes(summary.wire_received), Bytes(summary.wire_uploaded));
+    let sent = with_rate(Bytes(summary.counters.uploaded), summary.elapsed_ms);
+    line("sent", format!("{sent} in {}", chunks(summary.counters.chunks_uploaded)));
+    let (came, went) = (Bytes(summary.counters.wire_received), Bytes(summary.counters.wire_uploaded));
     line("as it travelled", format!("{came} received, {went} sent"));
-    if let Some(copies) = summary.publisher_copies {
+    if let Some(copies) = summary.counters.publisher_copies {
         line("copies sent", format!("{copies:.2}"));
     }
-    line("bad chunks", summary.chunks_bad.to_string());
-    line("peers", summary.peers_seen.to_string());
+    line("bad chunks", summary.counters.chunks_bad.to_string());
+    line("peers", summary.counters.peers_seen.to_string());
     for source in &summary.sources {
         line(&format!("[{}]", source.name), source_line(source));
     }

@@ -121,13 +121,13 @@ fn hint(error: &HttpError) -> &'static str {
 
 /// The state, a line for each thing.
 fn table(status: &Status) -> String {
-    let (done, total) = (Bytes(status.bytes_done), Bytes(status.bytes_total));
+    let (done, total) = (Bytes(status.counters.bytes_done), Bytes(status.counters.bytes_total));
     let rate = |bytes: u64| format!("{}/s", Bytes(bytes));
     let mut lines = vec![
         ("state", if status.complete { "complete".to_owned() } else { "incomplete".to_owned() }),
         ("phase", phase(status)),
         ("content", status.content.clone().unwrap_or_else(|| "not known yet".to_owned())),
-        ("bytes", format!("{done} of {total}, {} kept", Bytes(status.bytes_kept))),
+        ("bytes", format!("{done} of {total}, {} kept", Bytes(status.counters.bytes_kept))),
         ("chunks", format!("{} of {}", status.chunks_done, status.chunks_total)),
         ("files", status.files.to_string()),
         ("rate", rate(status.bytes_per_second)),
@@ -137,16 +137,16 @@ fn table(status: &Status) -> String {
     }
     lines.extend([
         ("running", duration(Duration::from_millis(status.elapsed_ms))),
-        ("peers", format!("{} now, {} in all", status.peers, status.peers_seen)),
-        ("received", Bytes(status.received).to_string()),
-        ("copied locally", Bytes(status.copied).to_string()),
-        ("sent", format!("{} in {} chunks", Bytes(status.uploaded), status.chunks_uploaded)),
+        ("peers", format!("{} now, {} in all", status.peers, status.counters.peers_seen)),
+        ("received", Bytes(status.counters.received).to_string()),
+        ("copied locally", Bytes(status.counters.copied).to_string()),
+        ("sent", format!("{} in {} chunks", Bytes(status.counters.uploaded), status.counters.chunks_uploaded)),
     ]);
-    if let Some(copies) = status.publisher_copies {
+    if let Some(copies) = status.counters.publisher_copies {
         lines.push(("copies sent", format!("{copies:.2}")));
     }
     lines.extend([
-        ("bad chunks", status.chunks_bad.to_string()),
+        ("bad chunks", status.counters.chunks_bad.to_string()),
         ("listens on", status.listen.clone()),
         ("version", status.version.clone()),
     ]);

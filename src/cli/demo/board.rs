@@ -82,7 +82,7 @@ impl Row {
     fn uploaded(&self) -> u64 {
         self.summary
             .as_ref()
-            .map(|summary| summary.uploaded)
+            .map(|summary| summary.counters.uploaded)
             .or(self.progress.as_ref().map(|p| p.uploaded))
             .unwrap_or(0)
     }

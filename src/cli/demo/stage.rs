@@ -225,11 +225,11 @@ impl<'a> Stage<'a> {
         for number in 1..=self.board.peers.len() {
             let summary = summary(number)?;
             let millis = self.row(number).complete.as_ref().map_or(summary.elapsed_ms, |complete| complete.elapsed_ms);
-            let (received, sent) = (Bytes(summary.received), Bytes(summary.uploaded));
+            let (received, sent) = (Bytes(summary.counters.received), Bytes(summary.counters.uploaded));
             peers.push(Share { elapsed: Duration::from_millis(millis), received, sent });
         }
-        let (bytes, seeder_sent) = (Bytes(seeder.bytes_total), Bytes(seeder.uploaded));
-        Ok(Outcome { bytes, peers, seeder_sent, copies: seeder.publisher_copies.unwrap_or(0.0) })
+        let (bytes, seeder_sent) = (Bytes(seeder.counters.bytes_total), Bytes(seeder.counters.uploaded));
+        Ok(Outcome { bytes, peers, seeder_sent, copies: seeder.counters.publisher_copies.unwrap_or(0.0) })
     }
 }
 
