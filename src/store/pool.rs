@@ -25,9 +25,13 @@ const IDLE_MAX: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Pool {
     shared: Arc<Shared>,
-    /// How many clones there are: the last one ends the threads.
-    handle: Arc<()>,
+    /// Goes with the last clone, and ends the threads.
+    _end: Arc<End>,
 }
+
+/// Tells the threads of a pool that nobody can bring jobs any more when it is dropped.
+#[derive(Debug)]
+struct End(Arc<Shared>);
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -55,7 +59,8 @@ impl Pool {
     #[must_use]
     pub fn new(threads: usize) -> Self {
         let shared = Shared { threads_max: threads.max(1), queue: Mutex::default(), work: Condvar::new() };
-        Self { shared: Arc::new(shared), handle: Arc::default() }
+        let shared = Arc::new(shared);
+        Self { _end: Arc::new(End(Arc::clone(&shared))), shared }
     }
 
     /// Runs `job` on a thread of the pool and waits for its result.
@@ -77,12 +82,10 @@ impl Pool {
     }
 }
 
-impl Drop for Pool {
+impl Drop for End {
     fn drop(&mut self) {
-        if Arc::strong_count(&self.handle) == 1 {
-            self.shared.lock().closed = true;
-            self.shared.work.notify_all();
-        }
+        self.0.lock().closed = true;
+        self.0.work.notify_all();
     }
 }
 
