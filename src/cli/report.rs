@@ -14,9 +14,11 @@ use std::time::Duration;
 
 use super::config::{Config, Output};
 use super::event::{Complete, Event, EventPath, EventWriter, Manifest, Progress, Role, Root, Start, Summary, Warning};
+use super::exit::ExitCode;
 use super::progress::{self, Rate, Work};
 use super::screen::Screen;
 use super::statistics;
+use crate::admin::Counters;
 use crate::node::{Phase, Snapshot, Task};
 use crate::units::{Bytes, Time};
 
@@ -100,6 +102,10 @@ impl Reporter {
     /// Tells the totals and takes the progress line away. The last call of a run.
     pub fn finish(&mut self, ts: u64, summary: Summary) {
         self.screen.clear();
+        let signals = [ExitCode::Interrupted, ExitCode::Terminated].map(ExitCode::number);
+        if signals.contains(&summary.exit_code) && !self.seeds_only {
+            self.screen.say(&stopped_sentence(&summary.counters));
+        }
         if self.statistics && self.events.is_none() {
             self.screen.say(&statistics::text(&summary));
         }
@@ -175,6 +181,17 @@ fn manifest_sentence(manifest: &Manifest) -> String {
 
 fn root_sentence(Root { root, .. }: &Root) -> String {
     format!("every chunk is hashed and signed; --expect root:{root} makes sure of every byte")
+}
+
+/// What whoever stopped a run before its end wants to know: whether that was in vain.
+fn stopped_sentence(counters: &Counters) -> String {
+    let (done, total) = (Bytes(counters.bytes_done), Bytes(counters.bytes_total));
+    match done {
+        Bytes(0) => "stopped before anything was here; run the same command again".to_owned(),
+        _ => format!(
+            "stopped; {done} of {total} are verified and stay: run the same command again, and it goes on from there"
+        ),
+    }
 }
 
 fn files(count: u64) -> String {

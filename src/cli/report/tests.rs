@@ -56,6 +56,22 @@ fn complete() -> Event {
 }
 
 #[test]
+fn whoever_stops_a_run_is_told_what_stays() {
+    let told = |line: &str, code: ExitCode, done: u64| {
+        let mut stage = Stage::new(line, None);
+        stage.reporter.finish(0, Summary::new(code, 0, &transferring(done), Vec::new()));
+        stage.screen.text()
+    };
+    for form in ["--dst /b", "--dst /b --output json"] {
+        let stopped = told(form, ExitCode::Interrupted, 10 << 20);
+        assert!(stopped.contains("10.0 MiB of 100.0 MiB") && stopped.contains("again"), "{stopped}");
+        assert!(told(form, ExitCode::Terminated, 0).contains("before anything"));
+    }
+    assert_eq!(told("--dst /b", ExitCode::Complete, 100 << 20), "");
+    assert_eq!(told("--src /a", ExitCode::Interrupted, 0), "", "what a publisher has stays in any case");
+}
+
+#[test]
 fn without_a_terminal_a_line_comes_every_five_seconds_and_with_each_phase() {
     let mut stage = Stage::new("--dst /b", None);
     for second in 0..12 {
